@@ -1,0 +1,184 @@
+"""The CT scan: found, read and checked to be in Hounsfield units; written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from . import dicom
+from .errors import SpineError
+from .files import replacing
+from .image_files import EXTENSIONS, check_intact, extension, read_volume
+from .resampling import AIR, resample, same_grid, shear, upright
+
+__all__ = ["Scan", "find_scans", "read_ct", "resample", "same_grid", "write_image"]
+
+MASKS = ("*_seg-*", "*_msk*")
+"""Names of the label maps in a VerSe folder."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A CT scan.
+
+    Attributes:
+        image: 3D, int16, Hounsfield units, perpendicular axes.
+        name: for output files: that of the file (without extension and ``_ct``) or of the DICOM folder; for a file
+            that is just called ``ct``, that of the folder it is in.
+        source: what was read, for people: the path, and for DICOM the series chosen and why.
+        warnings: what was mended or looks odd, one line each.
+    """
+
+    image: sitk.Image
+    name: str
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+def find_scans(path: str | Path) -> list[Path]:
+    """The scans at a path, each to be given to :func:`read_ct`.
+
+    A file is itself; a folder with DICOM files in it is one scan; any other folder is a batch, sorted: its volume
+    files and DICOM folders at any depth, without masks (``*_seg-*``, ``*_msk*``), hidden files, and links that lead
+    out of the folder.
+
+    Raises:
+        SpineError: nothing there, or no scan in the folder.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise SpineError(f"{path} does not exist; give a CT file or a folder")
+    scans = []
+    for folder, subfolders, names in os.walk(path):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        files = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+        files = [file for file in files if dicom.stays_inside(file, path)]
+        volumes = [file for file in files if extension(file)]
+        if any(dicom.is_dicom(file) for file in files if file not in volumes):
+            scans.append(Path(folder))
+            subfolders.clear()
+        else:
+            scans += [file for file in volumes if not any(fnmatch(file.name, mask) for mask in MASKS)]
+    if not scans:
+        raise SpineError(f"{path} holds no CT: no DICOM files and none of {', '.join(EXTENSIONS)}")
+    return sorted(scans)
+
+
+def read_ct(path: str | Path, *, series: str | None = None, force: bool = False) -> Scan:
+    """Read a CT scan: NIfTI, NRRD, MetaImage, a multi-frame DICOM file or a folder of DICOM files.
+
+    Args:
+        series: the Series Instance UID to read from a DICOM folder; None chooses the likely spine CT.
+        force: take the values as Hounsfield units, whatever they look like, and other modalities than CT.
+
+    Raises:
+        SpineError: not there, damaged, not a 3D CT in Hounsfield units, no such series.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SpineError(f"{path} does not exist; give a CT file or a folder")
+    warnings: list[str] = []
+    if path.is_dir() or (not extension(path) and dicom.is_dicom(path)):
+        image, source = dicom.read_series(path, series, force, warnings)
+        name = path.resolve().name if path.is_dir() else path.stem
+    elif extension(path):
+        if series:
+            raise SpineError(f"{path} is not DICOM: a series can only be chosen in a DICOM folder")
+        image, source = read_volume(path), str(path)
+        name = path.name[: -len(extension(path))]
+    else:
+        raise SpineError(f"{path} is no known volume file; give DICOM or {', '.join(EXTENSIONS)}")
+    image = in_hounsfield(image, path, force, warnings)
+    if shear(image) > 0.05:
+        warnings.append(
+            f"the slices are sheared by {shear(image):.1f} degrees (gantry tilt); resampled to an upright grid"
+        )
+        image = upright(image)
+    if name.lower() == "ct":
+        name = path.resolve().parent.name
+    return Scan(image, re.sub(r"_ct$", "", name, flags=re.IGNORECASE) or "scan", source, tuple(warnings))
+
+
+def in_hounsfield(image: sitk.Image, path: Path, force: bool, warnings: list[str]) -> sitk.Image:
+    """The image in int16 Hounsfield units, from -1024 up; the same image when it already is that.
+
+    Voxels that are no numbers become air; unsigned values with an offset of 1024 are shifted; each with a warning.
+
+    Raises:
+        SpineError: the values cannot be Hounsfield units (unless ``force``), or none is a number.
+    """
+    voxels = sitk.GetArrayViewFromImage(image)
+    # Slice by slice: no second copy of a float volume.
+    finite = [np.isfinite(plane) for plane in voxels] if voxels.dtype.kind == "f" else None
+    missing = sum(int(np.size(plane) - np.count_nonzero(plane)) for plane in finite) if finite else 0
+    if missing == voxels.size:
+        raise SpineError(f"{path} holds no number at all (every voxel is NaN or infinite); export it again")
+    if missing:
+        warnings.append(f"{missing} voxels are NaN or infinite; taken as air")
+    low = (
+        min(plane[ok].min() for plane, ok in zip(voxels, finite, strict=True) if ok.any()) if missing else voxels.min()
+    )
+    high = (
+        max(plane[ok].max() for plane, ok in zip(voxels, finite, strict=True) if ok.any()) if missing else voxels.max()
+    )
+    shift = 0
+    if not force:
+        if _has_offset(voxels, low, high):
+            shift = -1024
+            warnings.append("the values look like Hounsfield units plus 1024; 1024 subtracted")
+        elif low > -50 or high < 150:
+            raise SpineError(
+                f"{path} holds values from {low:g} to {high:g}, which cannot be Hounsfield units (air is -1000, bone "
+                "over 150); give a CT, or --force to take the values as they are"
+            )
+    if voxels.dtype == np.int16 and low >= AIR and not shift:
+        return image
+    converted = np.empty(voxels.shape, np.int16)
+    for index, plane in enumerate(voxels):
+        if missing:
+            plane = np.where(finite[index], plane, AIR)
+        if voxels.dtype.kind == "f":
+            plane = np.rint(plane)
+        # In int64 or float64, for sums and limits beyond the range of the input's type.
+        plane = plane.astype(np.float64 if voxels.dtype.kind == "f" else np.int64) + shift
+        converted[index] = np.clip(plane, AIR, np.iinfo(np.int16).max)
+    result = sitk.GetImageFromArray(converted)
+    result.CopyInformation(image)
+    return result
+
+
+def _has_offset(voxels: np.ndarray, low: float, high: float) -> bool:
+    """Whether non-negative values are Hounsfield units plus 1024: soft tissue, the bulk of a body, lies near 1070."""
+    if low < 0 or high < 1300:
+        return False
+    sample = voxels.ravel()[:: max(voxels.size // 1_000_000, 1)]
+    body = sample[sample > 300]
+    soft = np.count_nonzero((body > 850) & (body < 1200))
+    return soft > 0.5 * body.size > 0.005 * sample.size
+
+
+def write_image(image: sitk.Image, path: str | Path) -> None:
+    """Write a compressed volume file (.nii.gz, .nrrd or .mha), whole or not at all.
+
+    Raises:
+        SpineError: another extension, or it cannot be written (no such folder, no right, disk full).
+    """
+    path = Path(path)
+    if extension(path) not in (".nii.gz", ".nrrd", ".mha"):
+        raise SpineError(f"{path} must end in .nii.gz, .nrrd or .mha")
+    with replacing(path) as temporary:
+        try:
+            temporary.touch()
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+            # ITK does not always notice a full disk.
+            check_intact(temporary)
+        except (RuntimeError, SpineError) as error:
+            raise OSError(0, "incomplete, perhaps the disk is full") from error

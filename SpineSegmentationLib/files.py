@@ -1,0 +1,263 @@
+"""The files of the values: centroids (VerSe, Slicer), the spine box; everything is written whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .anatomy import Level
+from .errors import SpineError
+from .spine import Centroid, Centroids, SpineBox
+
+SIDES = (("L", "R"), ("P", "A"), ("S", "I"))
+"""The letters of the LPS axes: the side to which an index along the axis grows, positive first."""
+
+CONFIDENCE = "confidence "
+"""What stands before the number in the description of a Slicer control point."""
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, of the same extension; what is written there becomes ``path`` at the end.
+
+    Raises:
+        SpineError: the file cannot be written. Nothing is left behind then, and an older ``path`` stays as it was.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SpineError(
+            f"{path} cannot be written: {error.strerror or error}; check the folder, its rights and the free space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file (UTF-8), whole or not at all. Raises SpineError."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write a value as JSON, whole or not at all. Raises SpineError; ValueError for NaN and infinities."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        SpineError: the file is not there, not readable or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        raise SpineError(f"{path} is not valid JSON: line {error.lineno}, {error.msg}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise SpineError(f"{path} is not a JSON text file") from error
+
+
+def parse_box(text: str) -> SpineBox:
+    """The spine box written as ``x0,y0,z0,x1,y1,z1``: smaller corner, larger corner, LPS mm.
+
+    >>> parse_box("-60,-40,-200,60,70,10").size.tolist()
+    [120.0, 110.0, 210.0]
+
+    Raises:
+        SpineError: not six numbers, or a box without extent.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6:
+        raise SpineError(f"{text!r} is not a spine box: give x0,y0,z0,x1,y1,z1 in LPS mm, the smaller corner first")
+    return SpineBox(tuple(numbers[:3]), tuple(numbers[3:]))
+
+
+def axis_codes(image: sitk.Image) -> tuple[str, str, str]:
+    """For each index axis (x, y, z) the side of the body to which it grows, as in VerSe's ``direction`` entry.
+
+    ``("L", "P", "S")`` for the identity direction. Oblique axes get the nearest anatomical axis, each one once.
+    """
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    nearest = max(itertools.permutations(range(3)), key=lambda axes: sum(abs(direction[axes, range(3)])))
+    return tuple(SIDES[lps][int(direction[lps, axis] < 0)] for axis, lps in enumerate(nearest))
+
+
+def write_centroids(centroids: Centroids, image: sitk.Image, path: str | Path) -> None:
+    """Write centroids, whole or not at all.
+
+    ``*.mrk.json`` becomes a Slicer point list (LPS mm). Everything else becomes a VerSe centroid file: continuous
+    voxel indices of ``image`` (voxel centres are whole numbers) along its own axes, which the first entry names;
+    labels are VerSe codes. A confidence below 1 is kept, in the key ``confidence`` or in the point's description.
+
+    Raises:
+        SpineError: the file cannot be written.
+    """
+    if str(path).lower().endswith(".mrk.json"):
+        write_json(path, _slicer_points(centroids))
+        return
+    entries: list[dict] = [{"direction": list(axis_codes(image))}]
+    for point in centroids:
+        index = image.TransformPhysicalPointToContinuousIndex(point.position)
+        entry = {"label": int(point.level), **dict(zip("XYZ", index, strict=True))}
+        entries.append(entry if point.confidence == 1 else {**entry, "confidence": point.confidence})
+    write_text(path, "[\n" + ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries) + "\n]\n")
+
+
+def _slicer_points(centroids: Centroids) -> dict:
+    points = [
+        {
+            "id": str(number),
+            "label": point.level.name,
+            "description": "" if point.confidence == 1 else f"{CONFIDENCE}{point.confidence!r}",
+            "position": list(point.position),
+            "positionStatus": "defined",
+        }
+        for number, point in enumerate(centroids, 1)
+    ]
+    schema = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
+    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
+    return {"@schema": schema, "markups": [markup]}
+
+
+def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
+    """Centroids from a VerSe centroid file, a Slicer point list, or a list of named points in mm.
+
+    The content tells which: a list is VerSe (indices of ``image``, re-oriented when the file's axes are flipped or
+    permuted against the image's), ``markups`` is Slicer's, ``points`` with ``coordinate_system`` is the last.
+    VerSe labels from 26 on other than 28 (sacrum, coccyx) and points named S1 ... are left out.
+
+    Raises:
+        SpineError: the file is not readable, has another content, or an entry is wrong (which one is said).
+    """
+    value = read_json(path)
+    try:
+        if isinstance(value, list):
+            return _from_verse(value, image)
+        if isinstance(value, dict) and "markups" in value:
+            return _from_slicer(value)
+        if isinstance(value, dict) and "points" in value:
+            return _from_points(value)
+    except SpineError as error:
+        raise SpineError(f"{path}: {error}") from error
+    raise SpineError(f"{path} is not a centroid file: give a VerSe centroid JSON or a Slicer point list (.mrk.json)")
+
+
+def _from_verse(entries: list, image: sitk.Image) -> Centroids:
+    axes, flipped = _file_axes(entries, axis_codes(image))
+    last = np.array(image.GetSize()) - 1
+    points = []
+    for number, entry in enumerate(entries[1:], 2):
+        where = f"entry {number}"
+        if not isinstance(entry, dict) or not {"label", "X", "Y", "Z"} <= entry.keys():
+            raise SpineError(f"{where} must have label, X, Y and Z")
+        code = entry["label"]
+        if isinstance(code, bool) or not isinstance(code, (int, float)) or code != int(code) or code < 1:
+            raise SpineError(f"{where}: {code!r} is not a VerSe code (1 = C1 ... 24 = L5, 25 = L6, 28 = T13)")
+        if code > 25 and code != Level.T13:
+            continue
+        index = _numbers([entry[axis] for axis in "XYZ"], where)[axes]
+        position = image.TransformContinuousIndexToPhysicalPoint(np.where(flipped, last - index, index).tolist())
+        points.append(_centroid(Level(int(code)), position, entry.get("confidence", 1.0), where))
+    return Centroids(tuple(points))
+
+
+def _file_axes(entries: list, codes: tuple[str, ...]) -> tuple[list[int], np.ndarray]:
+    """For each axis of the image: which axis of the file it is, and whether it runs the other way."""
+    first = entries[0] if entries else None
+    stated = first.get("direction") if isinstance(first, dict) else None
+    if not isinstance(stated, list) or len(stated) != 3 or not all(isinstance(code, str) for code in stated):
+        raise SpineError('entry 1 must name the axes, for example {"direction": ["L", "P", "S"]}')
+    pairs = {letter: pair for pair, letters in enumerate(SIDES) for letter in letters}
+    stated_pairs = [pairs.get(code) for code in stated]
+    if sorted(stated_pairs, key=str) != [0, 1, 2]:
+        raise SpineError(f"entry 1: {stated} does not name three body axes (one each of L/R, P/A and S/I)")
+    axes = [stated_pairs.index(pairs[code]) for code in codes]
+    return axes, np.array([stated[axis] != code for axis, code in zip(axes, codes, strict=True)])
+
+
+def _from_slicer(value: dict) -> Centroids:
+    points = []
+    markups = value["markups"] if isinstance(value["markups"], list) else []
+    lists = [markup for markup in markups if isinstance(markup, dict) and markup.get("type") == "Fiducial"]
+    if not lists:
+        raise SpineError("holds no point list (a markup of type Fiducial)")
+    for markup in lists:
+        flip = _to_lps(markup.get("coordinateSystem", "LPS"))
+        for number, entry in enumerate(markup.get("controlPoints") or [], 1):
+            where = f"point {number}"
+            if not isinstance(entry, dict):
+                raise SpineError(f"{where} is not a control point")
+            if entry.get("positionStatus", "defined") != "defined":
+                continue
+            position = flip * _numbers(entry.get("position"), where)
+            text = str(entry.get("description", ""))
+            confidence = text[len(CONFIDENCE) :] if text.startswith(CONFIDENCE) else 1.0
+            points.append(_centroid(_level(entry.get("label"), where), position, confidence, where))
+    return Centroids(tuple(points))
+
+
+def _from_points(value: dict) -> Centroids:
+    flip = _to_lps(value.get("coordinate_system"))
+    if not isinstance(value["points"], list):
+        raise SpineError("points must be a list")
+    points = []
+    for number, entry in enumerate(value["points"], 1):
+        where = f"point {number}"
+        if not isinstance(entry, dict):
+            raise SpineError(f"{where} must have label and position")
+        if str(entry.get("label", "")).upper().startswith("S"):
+            continue
+        position = flip * _numbers(entry.get("position"), where)
+        points.append(_centroid(_level(entry.get("label"), where), position, entry.get("confidence", 1.0), where))
+    return Centroids(tuple(points))
+
+
+def _to_lps(system: Any) -> np.ndarray:
+    if system == "LPS":
+        return np.ones(3)
+    if system == "RAS":
+        return np.array([-1.0, -1.0, 1.0])
+    raise SpineError(f"the coordinate system {system!r} is not known: use LPS or RAS")
+
+
+def _level(name: Any, where: str) -> Level:
+    try:
+        return Level.parse(str(name))
+    except ValueError:
+        raise SpineError(f"{where}: {name!r} is not a vertebra; name it C1 ... C7, T1 ... T13 or L1 ... L6") from None
+
+
+def _numbers(values: Any, where: str) -> np.ndarray:
+    try:
+        numbers = np.array([float(value) for value in values])
+    except (TypeError, ValueError):
+        numbers = np.array([])
+    if numbers.shape != (3,) or not np.all(np.isfinite(numbers)):
+        raise SpineError(f"{where} needs three finite coordinates, not {values}")
+    return numbers
+
+
+def _centroid(level: Level, position: Any, confidence: Any, where: str) -> Centroid:
+    try:
+        return Centroid(level, position, float(confidence))
+    except (TypeError, ValueError):
+        raise SpineError(f"{where}: the confidence {confidence!r} is not a number") from None

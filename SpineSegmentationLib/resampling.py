@@ -1,0 +1,111 @@
+"""Images on other grids: a part of a scan along the LPS axes at a given spacing, and sheared stacks set upright."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import SimpleITK as sitk
+
+from .spine import SpineBox
+
+AIR = -1024.0
+"""HU of what the scan does not show."""
+
+
+def resample(
+    image: sitk.Image, spacing: float | Sequence[float], box: SpineBox | None = None, fill: float = AIR
+) -> sitk.Image:
+    """A float32 image along the LPS axes: the part of ``image`` in ``box``, or all of it.
+
+    Its voxel centres are the points inside the box whose coordinates are whole multiples of the spacing (at least
+    one per axis), so that crops of one scan share one lattice and agree where they overlap. Linear interpolation;
+    axes that become at least twice as coarse are averaged first, over whole voxels, against aliasing (what is left
+    over at the far border of the scan, less than one new voxel, is lost).
+
+    Args:
+        image: 3D, scalar.
+        spacing: mm, one number or one each for the L, P and S axes.
+        box: LPS mm; parts outside the scan become ``fill``.
+    """
+    spacing = np.broadcast_to(np.asarray(spacing, float), 3)
+    box = box or SpineBox.of_image(image)
+    first = np.ceil(np.divide(box.lower, spacing) - 1e-6)
+    size = np.maximum(np.floor(np.divide(box.upper, spacing) + 1e-6) - first + 1, 1).astype(int)
+    origin = first * spacing
+    needed = SpineBox(origin - spacing, origin + size * spacing)
+    return sitk.Resample(
+        _coarse_part(image, needed, spacing),
+        size.tolist(),
+        sitk.Transform(),
+        sitk.sitkLinear,
+        origin.tolist(),
+        spacing.tolist(),
+        np.eye(3).ravel().tolist(),
+        fill,
+        sitk.sitkFloat32,
+    )
+
+
+def _coarse_part(image: sitk.Image, box: SpineBox, spacing: np.ndarray) -> sitk.Image:
+    """The part of the image round the box, averaged over whole blocks of voxels down to nearly the given spacing."""
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    nearest = np.argmax(np.abs(direction), axis=0)
+    factors = np.maximum(np.floor(spacing[nearest] / image.GetSpacing() + 1e-6), 1).astype(int)
+    size = np.array(image.GetSize())
+    factors = np.minimum(factors, size)
+    corners = np.array([[(box.lower, box.upper)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
+    indices = np.array([image.TransformPhysicalPointToContinuousIndex(corner) for corner in corners])
+    # Blocks are counted from the first voxel of the scan, whatever the box, so that every crop sees the same averages.
+    start = (np.floor(indices.min(0)) // factors - 1) * factors
+    stop = (np.ceil(indices.max(0)) // factors + 2) * factors
+    start, stop = np.clip(start, 0, size - factors).astype(int), np.clip(stop, factors, size).astype(int)
+    start -= start % factors
+    stop = np.maximum(stop, start + factors)
+    if np.any(stop - start < size):
+        image = sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist())
+    return sitk.BinShrink(image, factors.tolist()) if np.any(factors > 1) else image
+
+
+def same_grid(a: sitk.Image, b: sitk.Image, tolerance: float = 1e-3) -> bool:
+    """Whether two images have the same size and their voxels lie at the same places, within ``tolerance`` in mm."""
+    if a.GetSize() != b.GetSize():
+        return False
+    corners = [[(0, s - 1)[bit >> axis & 1] for axis, s in enumerate(a.GetSize())] for bit in range(8)]
+    places = [[image.TransformIndexToPhysicalPoint(corner) for corner in corners] for image in (a, b)]
+    return bool(np.max(np.linalg.norm(np.subtract(*places), axis=1)) <= tolerance)
+
+
+def shear(image: sitk.Image) -> float:
+    """The largest angle in degrees by which two axes of the image are off from being perpendicular."""
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    cosines = (direction.T @ direction)[np.triu_indices(3, 1)]
+    return float(np.degrees(np.arcsin(np.clip(np.abs(cosines).max(), 0, 1))))
+
+
+def upright(image: sitk.Image, fill: float = AIR) -> sitk.Image:
+    """A sheared stack on a grid with perpendicular axes that covers all of it; the pixel type stays.
+
+    The planes of the stack stay where they are: only places within a plane are interpolated (linear).
+    """
+    first, second, third = np.reshape(image.GetDirection(), (3, 3)).T
+    normal = np.cross(first, second)
+    normal *= np.sign(normal @ third) / np.linalg.norm(normal)
+    direction = np.stack([first, np.cross(normal, first), normal], axis=1)
+    direction[:, 1] *= np.sign(direction[:, 1] @ second)
+    spacing = np.array(image.GetSpacing()) * [1, abs(direction[:, 1] @ second), normal @ third]
+    corners = [[(0, s - 1)[bit >> axis & 1] for axis, s in enumerate(image.GetSize())] for bit in range(8)]
+    places = np.array([image.TransformIndexToPhysicalPoint(corner) for corner in corners]) @ direction / spacing
+    size = np.ceil(np.ptp(places, axis=0) - 1e-4).astype(int) + 1
+    origin = direction @ (places.min(0) * spacing)
+    # The normal's spacing and origin are exact up to rounding, so that the planes of both grids fall together.
+    return sitk.Resample(
+        image,
+        size.tolist(),
+        sitk.Transform(),
+        sitk.sitkLinear,
+        origin.tolist(),
+        spacing.tolist(),
+        direction.ravel().tolist(),
+        fill,
+    )
