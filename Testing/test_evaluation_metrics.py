@@ -74,6 +74,7 @@ def test_one_label_shift_is_made_visible():
     scores = labelling_scores(TRUTH, predicted)
     assert (scores.id_rate, scores.best_shift, scores.id_rate_shifted) == (0.0, 1, 1.0)
     assert scores.d_mean_shifted == pytest.approx(5 / 4)
+    assert scores.named == {L1: Level.T12, L2: L1, L3: L2, L4: L3}
 
 
 def test_the_column_of_a_shift_has_t13_only_if_the_person_has():

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from ..anatomy import COLUMN, Level
 from ..errors import SpineError
+from ..resampling import same_grid
 from ..spine import Centroids
 from .surface import SurfaceDistances, surface_distances, surface_points
 
@@ -62,6 +63,8 @@ class LabellingScores:
         missing: annotated levels without a prediction.
         extra: predicted levels that are not annotated. They lower no score: VerSe leaves vertebrae that are partly
             visible without annotation.
+        named: for every annotated level, the name of the prediction nearest to it, if one lies within 20 mm; what
+            stands at that place, whatever it should be called.
         best_shift: the number of places, down the column, by which all predicted labels would have to move to
             identify the most vertebrae; 0 if no shift does better than none. The discussion of the VerSe paper
             (section 5.3) names this one-label shift as what the measures hide.
@@ -72,6 +75,7 @@ class LabellingScores:
     distances: dict[Level, float]
     missing: tuple[Level, ...]
     extra: tuple[Level, ...]
+    named: dict[Level, Level]
     best_shift: int
     id_rate_shifted: float
     d_mean_shifted: float
@@ -105,6 +109,18 @@ def _identify(truth: Centroids, names: tuple[Level, ...], positions: np.ndarray)
     return hits, distances
 
 
+def _named(truth: Centroids, predicted: Centroids) -> dict[Level, Level]:
+    if not len(predicted):
+        return {}
+    apart = np.linalg.norm(truth.positions[:, None] - predicted.positions[None], axis=2)
+    nearest = apart.argmin(axis=1)
+    return {
+        level: predicted.levels[nearest[i]]
+        for i, level in enumerate(truth.levels)
+        if apart[i, nearest[i]] < IDENTIFIED_WITHIN
+    }
+
+
 def labelling_scores(truth: Centroids, predicted: Centroids) -> LabellingScores:
     """Compare predicted with annotated centroids.
 
@@ -130,6 +146,7 @@ def labelling_scores(truth: Centroids, predicted: Centroids) -> LabellingScores:
         distances={level: distances[level] for level in truth.levels if level in distances},
         missing=tuple(level for level in truth.levels if level not in predicted),
         extra=tuple(level for level in predicted.levels if level not in truth),
+        named=_named(truth, predicted),
         best_shift=best[1],
         id_rate_shifted=best[0] / len(truth),
         d_mean_shifted=mean(best[3].values()),
@@ -237,30 +254,20 @@ def on_one_grid(truth: sitk.Image, predicted: sitk.Image) -> tuple[sitk.Image, s
     order; equal grids are returned as they are.
 
     Raises:
-        SpineError: the grids differ by more than a hundredth of a voxel.
+        SpineError: the grids differ by more than a tenth of a voxel.
     """
     for image, what in ((truth, "truth"), (predicted, "prediction")):
         if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
             raise SpineError(f"the mask of the {what} is no 3D label map")
-    if not _same_grid(truth, predicted):
+    tolerance = 0.1 * min(truth.GetSpacing())
+    if not same_grid(truth, predicted, tolerance):
         truth, predicted = sitk.DICOMOrient(truth, "LPS"), sitk.DICOMOrient(predicted, "LPS")
-        if not _same_grid(truth, predicted):
+        if not same_grid(truth, predicted, tolerance):
             raise SpineError(
                 f"the masks lie on different grids ({_grid(truth)} in the truth, {_grid(predicted)} in the prediction);"
                 " resample the prediction to the grid of the truth"
             )
     return truth, predicted
-
-
-def _same_grid(first: sitk.Image, second: sitk.Image) -> bool:
-    size = np.array(first.GetSize())
-    if not np.array_equal(size, second.GetSize()):
-        return False
-    corners = [[int(s - 1) * (bit >> axis & 1) for axis, s in enumerate(size)] for bit in range(8)]
-    apart = [
-        np.subtract(first.TransformIndexToPhysicalPoint(c), second.TransformIndexToPhysicalPoint(c)) for c in corners
-    ]
-    return bool(np.linalg.norm(apart, axis=1).max() <= 0.01 * min(first.GetSpacing()))
 
 
 def _grid(image: sitk.Image) -> str:
