@@ -1,0 +1,56 @@
+"""Anduin's detector: a heatmap of the spine at 4 mm, thresholded to a box (VerSe paper, B.2 and Algorithm 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from scipy import ndimage
+
+from .. import weights
+from ..device import Runner
+from ..networks.blocks import normalise_hu
+from ..networks.fcn import SpineFCN
+from ..resampling import resample
+from ..spine import SpineBox
+
+SPACING = 4.0  # mm
+SIGMA = 8.0  # mm
+THRESHOLD = 0.3  # T_d: the heat 12 mm from a centroid
+CERTAIN = 0.5  # a spine has at least one voxel as hot as this
+LOWER_MARGIN = (33.0, 28.0, 18.0)  # mm from the hot voxels to the border of the box, right, front, below
+UPPER_MARGIN = (33.0, 44.0, 18.0)  # left, behind (the processes), above
+
+
+class AnduinDetector:
+    """Finds the spine box."""
+
+    def __init__(self, device: torch.device) -> None:
+        network, self.weights = weights.load("anduin-detection", SpineFCN, device)
+        self.runner = Runner(network, device)
+
+    def __call__(self, ct: sitk.Image) -> SpineBox | None:
+        """The box of the spine in LPS mm, within the scan; None when there is no spine."""
+        image = resample(ct, SPACING)
+        hu = torch.from_numpy(sitk.GetArrayFromImage(image))
+        return spine_box(self.heatmap(hu).numpy(), image, SpineBox.of_image(ct))
+
+    def heatmap(self, hu: torch.Tensor) -> torch.Tensor:
+        """Probability of spine (z, y, x) for HU at 4 mm (z, y, x)."""
+        logits = self.runner(lambda network, image: network(image), normalise_hu(hu)[None, None])
+        return logits.float().softmax(1)[0, 1].cpu()
+
+
+def spine_box(heat: np.ndarray, image: sitk.Image, scan: SpineBox) -> SpineBox | None:
+    """The box round the hot voxels (z, y, x) of ``image``, cut at the border of the scan; None without any.
+
+    Islands with less than a fifth of the heat of the hottest one are no part of the spine.
+    """
+    islands, count = ndimage.label(heat > THRESHOLD, np.ones((3, 3, 3)))
+    if count == 0 or heat.max() < CERTAIN:
+        return None
+    mass = ndimage.sum_labels(heat, islands, np.arange(1, count + 1))
+    kept = np.flatnonzero(mass >= 0.2 * mass.max()) + 1
+    index = np.argwhere(np.isin(islands, kept))[:, ::-1]
+    corners = [image.TransformContinuousIndexToPhysicalPoint(v.astype(float)) for v in (index.min(0), index.max(0))]
+    return SpineBox.around(corners, LOWER_MARGIN, UPPER_MARGIN).intersection(scan)

@@ -1,0 +1,96 @@
+"""Anduin's labeller: Btrfly net on projections at 2 mm (VerSe paper, B.3 and Algorithm 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from .. import weights
+from ..device import Runner
+from ..networks.blocks import normalise_hu
+from ..networks.btrfly import Btrfly
+from ..resampling import resample
+from ..spine import Centroids, SpineBox
+from .sequence import Candidate, best_sequence
+
+SPACING = 2.0  # mm
+THRESHOLD = 0.1  # T_l: least probability of a candidate
+REACH = 9.0  # mm: a candidate is the maximum within this distance
+
+
+def project(hu: Tensor) -> tuple[Tensor, Tensor]:
+    """Sagittal (2, z, y) and coronal (2, z, x) views of a volume (z, y, x): maximum and mean projection.
+
+    The paper uses the maximum alone; the mean keeps what is dark, the lungs and the airway, which tell the level.
+    """
+    sagittal, coronal = (torch.stack([hu.amax(axis), hu.mean(axis)]) for axis in (2, 1))
+    return sagittal, coronal
+
+
+class AnduinLabeller:
+    """Names and places the vertebrae inside a spine box."""
+
+    def __init__(self, device: torch.device) -> None:
+        network, self.weights = weights.load("anduin-labelling", Btrfly, device)
+        self.runner = Runner(network, device)
+
+    def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
+        """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
+        image = resample(ct, SPACING, box)
+        views = project(torch.from_numpy(sitk.GetArrayFromImage(image)))
+        return best_sequence(candidates(*self.level_maps(*views), image))
+
+    def level_maps(self, sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU, mean of both mirror images."""
+
+        def mirrored(network: torch.nn.Module, side: Tensor, front: Tensor) -> list[Tensor]:
+            results = [network(side, front), network(side, front.flip(3))]
+            return [results[0][0].float().softmax(1) + results[1][0].float().softmax(1),
+                    results[0][1].float().softmax(1) + results[1][1].float().softmax(1).flip(3)]  # fmt: skip
+
+        side, front = self.runner(mirrored, normalise_hu(sagittal)[None], normalise_hu(coronal)[None])
+        return side[0].cpu().numpy() / 2, front[0].cpu().numpy() / 2
+
+
+def candidates(sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image) -> list[Candidate]:
+    """Places where both views see a vertebra: the maxima of the outer product of the views.
+
+    The product over z, y and x is never built: at a row z its maximum over x is the coronal view's own, so the
+    maxima of ``sagittal(z, y) * max_x coronal(z, x)`` are those of the product.
+
+    Args:
+        sagittal: (1 + levels, z, y) probabilities, channel 0 background; coronal: (1 + levels, z, x).
+        image: the grid the views were projected from.
+    """
+    side, front = 1 - sagittal[0], 1 - coronal[0]
+    product = ndimage.gaussian_filter(side, 0.7) * ndimage.gaussian_filter(front, 0.7).max(1, keepdims=True)
+    radius = int(round(REACH / SPACING))
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    peaks = (product == ndimage.maximum_filter(product, footprint=rows**2 + columns**2 <= radius**2)) & (
+        product >= THRESHOLD**2
+    )
+    found = []
+    for z, y in np.argwhere(peaks):
+        near_z, near_y = slice(max(z - 2, 0), z + 3), slice(max(y - 2, 0), y + 3)
+        x = int(front[near_z].sum(0).argmax())
+        near_x = slice(max(x - 2, 0), x + 3)
+        rows_mass = product[near_z, near_y]
+        columns_mass = front[near_z, near_x].sum(0)
+        place = (
+            near_x.start + np.average(np.arange(len(columns_mass)), weights=columns_mass),
+            near_y.start + np.average(np.arange(rows_mass.shape[1]), weights=rows_mass.sum(0)),
+            near_z.start + np.average(np.arange(rows_mass.shape[0]), weights=rows_mass.sum(1)),
+        )
+        levels = [view.sum((1, 2)) + 1e-6 for view in (sagittal[1:, near_z, near_y], coronal[1:, near_z, near_x])]
+        levels = np.sqrt(levels[0] / levels[0].sum() * levels[1] / levels[1].sum())
+        found.append(
+            Candidate(
+                image.TransformContinuousIndexToPhysicalPoint([float(v) for v in place]),
+                float(np.sqrt(product[z, y])),
+                levels / levels.sum(),
+            )
+        )
+    return found

@@ -1,0 +1,101 @@
+"""Building blocks that all networks share. Tensors are (batch, channel, *space), space z,y,x or two of these."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+INTERPOLATION = {2: "bilinear", 3: "trilinear"}
+HU_RANGE = (-1000.0, 2000.0)
+
+
+def normalise_hu(hu: Tensor) -> Tensor:
+    """Hounsfield units clamped to [-1000, 2000] and divided by 1000: the input scale of every network."""
+    return hu.float().clamp(*HU_RANGE) / 1000.0
+
+
+def normalisation(dims: int, channels: int) -> nn.Module:
+    """Batch statistics in 2D, where batches are large; statistics of the one patch in 3D, where they are not."""
+    return nn.BatchNorm2d(channels) if dims == 2 else nn.InstanceNorm3d(channels, affine=True)
+
+
+class ChannelExcitation(nn.Module):
+    """Spatial squeeze and channel excite (SSCE, Roy et al. 2018): weighs channels by what the whole image holds.
+
+    The spatial mean of every channel passes two fully connected layers and a sigmoid and scales its channel.
+    """
+
+    def __init__(self, channels: int, reduction: int = 2) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 1)
+        self.excite = nn.Sequential(
+            nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels), nn.Sigmoid()
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        scale = self.excite(features.flatten(2).mean(2))
+        return features * scale.reshape(*scale.shape, *[1] * (features.ndim - 2))
+
+
+def convolution(dims: int, inside: int, outside: int, kernel: int = 3) -> nn.Sequential:
+    """Convolution that keeps the size, normalisation, ReLU."""
+    return nn.Sequential(
+        CONV[dims](inside, outside, kernel, padding=kernel // 2, bias=False),
+        normalisation(dims, outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+def double_convolution(dims: int, inside: int, outside: int) -> nn.Sequential:
+    """Two convolutions and an SSCE block."""
+    return nn.Sequential(
+        convolution(dims, inside, outside), convolution(dims, outside, outside), ChannelExcitation(outside)
+    )
+
+
+class Encoder(nn.Module):
+    """Double convolutions with max pooling between them; returns the features of every level, finest first."""
+
+    def __init__(self, dims: int, inside: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(
+            double_convolution(dims, before, width) for before, width in zip((inside, *widths), widths, strict=False)
+        )
+        self.pool = POOL[dims](2, ceil_mode=True)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        features = [self.levels[0](image)]
+        for level in self.levels[1:]:
+            features.append(level(self.pool(features[-1])))
+        return features
+
+
+class Decoder(nn.Module):
+    """From the coarsest features to the finest: linear up-sampling, joined with the skip, double convolution.
+
+    Args:
+        dims: 2 or 3.
+        bottom: channels of the coarsest features.
+        skips: channels of the encoder's features that join at each level, finest first.
+        widths: channels of the result at each of these levels, finest first.
+    """
+
+    def __init__(self, dims: int, bottom: int, skips: tuple[int, ...], widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.mode = INTERPOLATION[dims]
+        befores = (*widths[1:], bottom)
+        self.reduce = nn.ModuleList(CONV[dims](before, width, 1) for before, width in zip(befores, widths, strict=True))
+        self.convolve = nn.ModuleList(
+            double_convolution(dims, width + skip, width) for width, skip in zip(widths, skips, strict=True)
+        )
+
+    def forward(self, bottom: Tensor, skips: list[Tensor]) -> Tensor:
+        features = bottom
+        for reduce, convolve, skip in zip(reversed(self.reduce), reversed(self.convolve), reversed(skips), strict=True):
+            features = nn.functional.interpolate(
+                reduce(features), size=skip.shape[2:], mode=self.mode, align_corners=False
+            )
+            features = convolve(torch.cat([features, skip], 1))
+        return features

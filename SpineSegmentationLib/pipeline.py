@@ -1,0 +1,208 @@
+"""The road: volume, box, centroids, label map. Three stages, and the values between them a person may change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from . import device as devices
+from .anatomy import Level
+from .detection.anduin import AnduinDetector
+from .errors import SpineError
+from .labelling.anduin import AnduinLabeller
+from .segmentation.anduin import AnduinSegmenter
+from .segmentation.mask import VertebraMask, merge
+from .spine import Centroids, Point, SpineBox
+from .weights import Weights
+
+
+class Detector(Protocol):
+    """Finds the spine: CT to box (LPS mm), None when the scan shows no spine."""
+
+    weights: Weights
+    runner: devices.Runner
+
+    def __call__(self, ct: sitk.Image) -> SpineBox | None: ...
+
+
+class Labeller(Protocol):
+    """Names the vertebrae: CT and box to centroids (LPS mm) with confidences."""
+
+    weights: Weights
+    runner: devices.Runner
+
+    def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids: ...
+
+
+class Segmenter(Protocol):
+    """Segments one vertebra: CT and the position of its centroid (LPS mm) to its mask. Its name plays no part."""
+
+    weights: Weights
+    runner: devices.Runner
+
+    def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask: ...
+
+
+@dataclass(frozen=True)
+class System:
+    """A choice of stages. Each is made (its weights loaded) when it is first needed."""
+
+    detector: Callable[[torch.device], Detector]
+    labeller: Callable[[torch.device], Labeller]
+    segmenter: Callable[[torch.device], Segmenter]
+
+
+SYSTEMS: dict[str, System] = {"anduin": System(AnduinDetector, AnduinLabeller, AnduinSegmenter)}
+
+STAGES = ("detection", "labelling", "segmentation")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: in which stage, and how many of its parts (vertebrae) are done."""
+
+    stage: str
+    done: int
+    total: int
+    level: Level | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives.
+
+    Attributes:
+        box: the spine box in LPS mm; None when no spine was found or centroids were given.
+        centroids: LPS mm, from the head down.
+        label_map: uint8 VerSe codes on the grid of the CT.
+        seconds: wall time of each stage that ran.
+        weights: the weights of each stage that ran.
+        warnings: what a person should know, one line each.
+    """
+
+    box: SpineBox | None
+    centroids: Centroids
+    label_map: sitk.Image
+    seconds: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class Pipeline:
+    """A system on a device; keeps its networks loaded from scan to scan.
+
+    Args:
+        system: a name in ``SYSTEMS``.
+        device: as :func:`device.choose`.
+
+    Raises:
+        SpineError: unknown system or device.
+    """
+
+    def __init__(self, system: str = "anduin", device: str = "auto") -> None:
+        if system not in SYSTEMS:
+            raise SpineError(f"system {system!r} is unknown; known are {', '.join(SYSTEMS)}")
+        self.system = system
+        self.device = devices.choose(device)
+        self._stages: dict[str, Detector | Labeller | Segmenter] = {}
+
+    def stage(self, name: str) -> Detector | Labeller | Segmenter:
+        """The stage of that name, its weights loaded when it is first asked for.
+
+        Raises:
+            SpineError: weights missing or damaged.
+        """
+        if name not in self._stages:
+            system = SYSTEMS[self.system]
+            make = dict(zip(STAGES, (system.detector, system.labeller, system.segmenter), strict=True))[name]
+            self._stages[name] = make(self.device)
+        return self._stages[name]
+
+    def run(
+        self,
+        ct: sitk.Image,
+        *,
+        box: SpineBox | None = None,
+        centroids: Centroids | None = None,
+        only: Iterable[Level] | None = None,
+        until: str = "segmentation",
+        progress: Callable[[Progress], None] = lambda step: None,
+    ) -> Result:
+        """Runs the stages that are not replaced by a given value.
+
+        Args:
+            ct: 3D, HU.
+            box: replaces detection. A box that misses the scan finds nothing.
+            centroids: replace detection and labelling.
+            only: segment these levels alone (the centroids still hold all).
+            until: the last stage to run: ``"detection"``, ``"labelling"`` or ``"segmentation"``.
+            progress: called before every stage and after every vertebra; what it raises ends the run.
+        """
+        seconds: dict[str, float] = {}
+        used: dict[str, Weights] = {}
+        warnings: list[str] = []
+
+        def timed(name: str, total: int, compute: Callable) -> object:
+            progress(Progress(name, 0, total))
+            stage = self.stage(name)
+            start = time.perf_counter()
+            value = compute(stage)
+            seconds[name] = time.perf_counter() - start
+            used[name] = stage.weights
+            warnings.extend(stage.runner.warnings)
+            stage.runner.warnings.clear()
+            return value
+
+        scan = SpineBox.of_image(ct)
+        if centroids is None:
+            if box is None:
+                box = timed("detection", 1, lambda detect: detect(ct))
+                if box is None:
+                    warnings.append("no spine was found in this scan")
+            elif box.intersection(scan) is None:
+                warnings.append("the spine box lies outside the scan: nothing to label in it")
+                box = None
+            centroids = Centroids()
+            if box is not None and until != "detection":
+                inside = box.intersection(scan)
+                centroids = timed("labelling", 1, lambda label: label(ct, inside))
+                if not centroids:
+                    warnings.append("no vertebra was recognised in the spine box")
+        wanted = centroids if only is None else centroids.only(only)
+        for level in sorted(set(only or ()) - set(wanted.levels), key=lambda level: level.rank):
+            warnings.append(f"{level.name} was asked for but is not among the centroids")
+        masks: dict[Level, VertebraMask] = {}
+        if until == "segmentation" and wanted:
+            outside = wanted.positions[~scan.contains(wanted.positions)]
+            if len(outside):
+                warnings.append(f"{len(outside)} centroids lie outside the scan: nothing to segment there")
+            timed("segmentation", len(wanted), partial(self._segment, ct, wanted, scan, masks, progress))
+        start = time.perf_counter()
+        label_map = merge(masks, ct)
+        if masks:
+            seconds["merging"] = time.perf_counter() - start
+        for level in wanted.levels if masks else ():
+            if level not in masks or not np.any(masks[level].probability >= 128):
+                warnings.append(f"{level.name}: no bone was found at its centroid")
+        return Result(box, centroids, label_map, seconds, used, tuple(warnings))
+
+    @staticmethod
+    def _segment(
+        ct: sitk.Image,
+        wanted: Centroids,
+        scan: SpineBox,
+        masks: dict[Level, VertebraMask],
+        progress: Callable[[Progress], None],
+        segment: Segmenter,
+    ) -> None:
+        for number, centroid in enumerate(wanted, start=1):
+            if scan.contains(np.array(centroid.position))[0]:
+                masks[centroid.level] = segment(ct, centroid.position)
+            progress(Progress("segmentation", number, len(wanted), centroid.level))

@@ -1,0 +1,62 @@
+"""Samples for spine detection: a window of a body at 4 mm and Gaussians at the vertebrae (VerSe paper, B.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..detection.anduin import SIGMA, SPACING
+from ..networks.blocks import normalise_hu
+from ..networks.heatmap import gaussians
+from .deformation import Deformation, sample
+from .losses import heatmap_loss
+from .subjects import Subject
+from .synthesis import scan, synthesise
+
+
+class DetectionTask:
+    """Draws samples ``(image (1, z, y, x) normalised HU, target (2, z, y, x))`` and scores a network on them."""
+
+    spacing = SPACING
+    batch = 2
+    reuse = 2
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.subjects = [s for s in subjects if s.hu is not None or s.whole]
+        self.weights = np.array([1.0 if s.hu is not None else 2.0 for s in self.subjects])
+        self.weights /= self.weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
+        shape = subject.shape
+        size = tuple(
+            int(min(rng.integers(low, high), n + 4))
+            for low, high, n in zip((12, 32, 32), (88, 88, 88), shape, strict=True)
+        )
+        if rng.random() < 0.7:
+            centre = subject.positions[rng.integers(len(subject.positions))] + rng.normal(0, 10, 3)
+        else:
+            centre = rng.uniform(0, shape)
+        # A scan shows what lies inside its field of view: keep the window inside the source where there is room.
+        half = np.minimum(np.array(size) / 2, shape / 2)
+        centre = np.clip(centre, half, shape - half)
+        deformation = Deformation(rng, size, centre, rotation=12, scale=0.2, bend=1.2, wavelength=14)
+        grid = deformation.grid()
+        if subject.hu is None:
+            labels = sample(subject.labels, grid, 0, nearest=True)
+            hu = synthesise(labels, subject.whole, SPACING, rng, generator)
+            hu = scan(hu, SPACING, rng, generator)
+        else:
+            hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
+        heat = gaussians(deformation.to_sample(subject.positions), size, SIGMA / SPACING)
+        return normalise_hu(hu)[None], torch.stack([1 - heat, heat])
+
+    @staticmethod
+    def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor]]) -> Tensor:
+        terms = []
+        for image, target in batch:
+            image, target = image[None].contiguous(memory_format=torch.channels_last_3d), target[None]
+            terms.append(heatmap_loss(network(image), target, 0.05 + target[:, 1]))
+        return torch.stack(terms).mean()

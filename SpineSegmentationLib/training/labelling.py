@@ -1,0 +1,148 @@
+"""Samples for labelling: projections of a spine box at 2 mm and one Gaussian per vertebra (VerSe paper, B.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..anatomy import COLUMN
+from ..labelling.anduin import SPACING, project
+from ..networks.blocks import normalise_hu
+from .deformation import Deformation, sample
+from .losses import heatmap_loss, median_frequency_weights
+from .subjects import Subject
+from .synthesis import scan, synthesise
+
+SIGMA = 6.0  # mm
+BACKGROUND_WEIGHT = 0.1
+LONGEST = 260  # rows of a training window: 520 mm
+
+
+@dataclass(frozen=True)
+class Views:
+    """Projections (2, z, y) and (2, z, x) in HU, and the vertebrae: ranks (N,), positions (N, 3) in pixels z,y,x."""
+
+    sagittal: Tensor
+    coronal: Tensor
+    ranks: np.ndarray
+    positions: np.ndarray
+
+
+class LabellingTask:
+    """Draws projected samples and scores a network on them. Projections are used again with other windows."""
+
+    spacing = SPACING
+    batch = 8
+    reuse = 16
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.subjects = [s for s in subjects if len(s.levels) >= 2]
+        counts = torch.zeros(len(COLUMN))
+        for s in self.subjects:
+            for level in s.levels:
+                counts[level.rank] += 1
+        self.class_weights = median_frequency_weights(counts)
+        # Real scans teach what a level looks like; the few atlases with all tissues teach the whole column.
+        self.weights = np.array([2.0 if s.hu is not None else 3.0 if s.whole else 0.7 for s in self.subjects])
+        self.weights /= self.weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> Views:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
+        positions, shape = subject.positions, subject.shape
+        margin = rng.uniform(8, 22, 2)  # pixels beyond the outermost vertebrae, as far as the source goes
+        top, bottom = positions[:, 0].max() + margin[0], positions[:, 0].min() - margin[1]
+        top, bottom = min(top, shape[0] - 1), max(bottom, 0)
+        if top - bottom > LONGEST:
+            bottom = rng.uniform(bottom, top - LONGEST)
+            top = bottom + LONGEST
+        inside = positions[(positions[:, 0] > bottom) & (positions[:, 0] < top)]
+        size = (
+            int(top - bottom),
+            int(np.ptp(inside[:, 1]) + rng.uniform(40, 56)),
+            int(np.ptp(inside[:, 2]) + rng.uniform(34, 56)),
+        )
+        # The box reaches further behind the bodies (processes) than in front of them.
+        centre = np.array(
+            [
+                (top + bottom) / 2,
+                (inside[:, 1].max() + inside[:, 1].min()) / 2 + rng.uniform(0, 8),
+                (inside[:, 2].max() + inside[:, 2].min()) / 2 + rng.normal(0, 3),
+            ]
+        )
+        deformation = Deformation(rng, size, centre, rotation=9, scale=0.18, bend=2.0, wavelength=32)
+        grid = deformation.grid()
+        if subject.hu is None:
+            hu = synthesise(sample(subject.labels, grid, 0, nearest=True), subject.whole, SPACING, rng, generator)
+            hu = scan(hu, SPACING, rng, generator)
+        else:
+            hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
+        points = deformation.to_sample(positions)
+        keep = np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=1)
+        ranks = np.array([level.rank for level in subject.levels])
+        return Views(*project(hu), ranks[keep], points[keep])
+
+    def vary(self, views: Views, rng: np.random.Generator) -> Views:
+        """Another window along the column, another intensity, perhaps mirrored: cheap, on the projections."""
+        rows = views.sagittal.shape[1]
+        low, high = 0, rows
+        if rng.random() < 0.7:
+            length = int(rng.integers(min(36, rows), rows + 1))
+            low = int(rng.integers(0, rows - length + 1))
+            high = low + length
+        gain, offset = rng.uniform(0.8, 1.25), rng.uniform(-60, 60)
+        sagittal, coronal = (
+            (view[:, low:high] * gain + offset + torch.randn(view[:, low:high].shape) * rng.uniform(0, 25)).clamp(
+                -1024, 3071
+            )
+            for view in (views.sagittal, views.coronal)
+        )
+        points = views.positions - [low, 0, 0]
+        keep = (points[:, 0] >= -0.5) & (points[:, 0] <= high - low - 0.5)
+        if rng.random() < 0.5:
+            coronal = coronal.flip(2)
+            points = np.stack([points[:, 0], points[:, 1], coronal.shape[2] - 1 - points[:, 2]], 1)
+        return Views(sagittal, coronal, views.ranks[keep], points[keep])
+
+    def loss(self, network: nn.Module, batch: list[Views]) -> Tensor:
+        views = [_stack([b.sagittal for b in batch]), _stack([b.coronal for b in batch])]
+        logits = network(*(normalise_hu(v).contiguous(memory_format=torch.channels_last) for v in views))
+        total = torch.zeros(())
+        for axis, (view, prediction) in enumerate(zip(views, logits, strict=True), start=1):
+            targets, weights = [], []
+            for one in batch:
+                source = one.sagittal if axis == 1 else one.coronal
+                target = level_distribution(one.ranks, one.positions[:, [0, axis]], tuple(view.shape[2:]))
+                weight = BACKGROUND_WEIGHT * target[0] + (target[1:] * self.class_weights[:, None, None]).sum(0)
+                valid = torch.zeros(view.shape[2:])
+                valid[: source.shape[1], : source.shape[2]] = 1
+                targets.append(target)
+                weights.append(weight * valid)
+            total = total + heatmap_loss(prediction, torch.stack(targets), torch.stack(weights))
+        return total
+
+
+def level_distribution(ranks: np.ndarray, points: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """(1 + levels, *size): background and one Gaussian per vertebra, summing to one at every pixel."""
+    maps = torch.zeros(1 + len(COLUMN), *size)
+    rows, columns = (torch.arange(n, dtype=torch.float32) for n in size)
+    width = SIGMA / SPACING
+    for rank, (row, column) in zip(ranks, points, strict=True):
+        vertical = torch.exp(-0.5 * ((rows - float(row)) / width).square())
+        maps[1 + int(rank)] = vertical[:, None] * torch.exp(-0.5 * ((columns - float(column)) / width).square())
+    highest = maps.amax(0)
+    maps *= highest / maps.sum(0).clamp(min=1e-6)
+    maps[0] = 1 - highest
+    return maps
+
+
+def _stack(views: list[Tensor]) -> Tensor:
+    """A batch of the largest size, air beyond each view."""
+    rows, columns = max(v.shape[1] for v in views), max(v.shape[2] for v in views)
+    batch = torch.full((len(views), views[0].shape[0], rows, columns), -1000.0)
+    for target, view in zip(batch, views, strict=True):
+        target[:, : view.shape[1], : view.shape[2]] = view
+    return batch

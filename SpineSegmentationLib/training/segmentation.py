@@ -1,0 +1,87 @@
+"""Samples for segmentation: a 1 mm patch round a vertebra, its Gaussian, its mask (VerSe paper, B.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..networks.blocks import normalise_hu
+from ..networks.heatmap import gaussians
+from ..segmentation.anduin import CENTRE, SIGMA, SIZE, SPACING
+from .deformation import Deformation, sample
+from .losses import mask_loss
+from .subjects import Subject
+from .synthesis import UNKNOWN, VERTEBRA_CODES, scan, synthesise
+
+
+class SegmentationTask:
+    """Draws samples (image, gaussian, mask), each (1, z, y, x), and scores a network on them."""
+
+    spacing = SPACING
+    batch = 1
+    reuse = 1.5
+    size = (72, 88, 96)  # voxels z,y,x; smaller than SIZE, for more steps in the same time
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        self.vertebrae = [
+            (s, level, position)
+            for s in subjects
+            if s.labels is not None
+            for level, position in zip(s.levels, s.positions, strict=True)
+            if (s.labels == level).any()
+        ]
+        # A person with many vertebrae must not outweigh the others; real bone counts three times.
+        counts = {s.name: sum(v[0] is s for v in self.vertebrae) for s, *_ in self.vertebrae}
+        self.weights = np.array(
+            [(3.0 if s.hu is not None else 1.0) / counts[s.name] ** 0.5 for s, *_ in self.vertebrae]
+        )
+        self.weights /= self.weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        subject, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
+        middle = (np.array(self.size) - 1) / 2
+        aim = np.multiply(CENTRE, np.divide(self.size, SIZE)) + rng.normal(0, 4, 3)  # where the centroid falls
+        deformation = Deformation(
+            rng, self.size, position + middle - aim, rotation=15, scale=0.15, bend=2.5, wavelength=40
+        )
+        # Rotation and scale act round the middle of the patch: shift so that the vertebra stays where it belongs.
+        deformation.centre = deformation.centre + (position - _source(deformation, aim))
+        grid = deformation.grid()
+        labels = sample(subject.labels, grid, 0, nearest=True)
+        if subject.hu is None:
+            hu = synthesise(labels, subject.whole, SPACING, rng, generator)
+            hu = scan(hu, SPACING, rng, generator)
+        else:
+            hu = sample(subject.hu, grid, -1024)
+            if subject.name.endswith("boneonly"):
+                hu = _surround(hu, labels, rng, generator)
+            if rng.random() < 0.5:
+                hu = hu * rng.uniform(0.8, 1.25) + rng.uniform(-40, 40)
+            hu = scan(hu, SPACING, rng, generator, strength=0.6)
+        mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
+        hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
+        return normalise_hu(hu)[None], gaussians(hint, self.size, SIGMA / SPACING)[None], mask[None]
+
+    @staticmethod
+    def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+        image, gaussian, mask = (torch.stack(part) for part in zip(*batch, strict=True))
+        layout = torch.channels_last_3d
+        logits = network(image.contiguous(memory_format=layout), gaussian.contiguous(memory_format=layout))
+        return mask_loss(logits, mask)
+
+
+def _source(deformation: Deformation, point: np.ndarray) -> np.ndarray:
+    """The source position of one sample position."""
+    index = np.clip(np.rint(point).astype(int), 0, np.array(deformation.size) - 1)
+    bend = deformation.bend[:, index[0], index[1], index[2]].numpy()
+    return deformation.centre + deformation.matrix @ (point - deformation.middle) + bend
+
+
+def _surround(hu: Tensor, labels: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+    """Real bone in synthetic soft tissue, for scans of which only the bone was kept (0 elsewhere)."""
+    codes = torch.where(labels == 0, torch.tensor(float(UNKNOWN)), labels)
+    soft = synthesise(codes.where(~torch.isin(codes, torch.tensor(VERTEBRA_CODES).float()), torch.tensor(float(UNKNOWN))),
+                      False, SPACING, rng, generator)  # fmt: skip
+    return torch.where((hu.abs() > 1) & (labels > 0), hu, soft)

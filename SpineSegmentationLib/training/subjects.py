@@ -1,0 +1,185 @@
+"""What the networks learn from: people, real or synthetic, resampled once to the resolution of a task.
+
+Arrays are z,y,x; positions are voxel indices in z,y,x order of the same array. Tissue codes of label atlases are
+VerSe codes for vertebrae, 26 sacrum, 30 disc, 31-54 ribs and so on (see :mod:`.synthesis`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..anatomy import Level, may_follow
+from ..labelling.sequence import DISTANCE
+from ..resampling import resample
+from ..spine import SpineBox
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One person at one resolution.
+
+    Attributes:
+        name: where it comes from.
+        hu: int16 (z, y, x), or None for a label atlas.
+        labels: uint8 tissue codes (z, y, x), or None for a CT without a mask.
+        whole: labels name every tissue (0 is air); otherwise 0 is unknown.
+        levels: the annotated vertebrae, and ``positions`` (N, 3) their centroids in voxel indices z,y,x.
+        spacing: mm, isotropic.
+    """
+
+    name: str
+    hu: np.ndarray | None
+    labels: np.ndarray | None
+    whole: bool
+    levels: tuple[Level, ...]
+    positions: np.ndarray
+    spacing: float
+
+    @property
+    def shape(self) -> np.ndarray:
+        return np.array((self.labels if self.hu is None else self.hu).shape)
+
+
+def _resample_labels(labels: sitk.Image, spacing: float) -> sitk.Image:
+    """Labels on the isotropic LPS lattice, each interpolated by its signed distance (thick slices stay smooth)."""
+    grid = resample(sitk.Cast(labels, sitk.sitkInt16), spacing, fill=0)
+    array = np.zeros(grid.GetSize()[::-1], np.uint8)
+    best = np.full(array.shape, -0.5, np.float32)
+    source = sitk.GetArrayViewFromImage(labels)
+    for code, where in enumerate(ndimage.find_objects(source), start=1):
+        if where is None:
+            continue
+        low = [max(s.start - 3, 0) for s in where][::-1]
+        size = [min(s.stop + 3, n) - a for s, n, a in zip(where[::-1], labels.GetSize(), low, strict=True)]
+        crop = sitk.RegionOfInterest(labels, size, low) == code
+        distance = sitk.SignedMaurerDistanceMap(
+            crop, insideIsPositive=True, squaredDistance=False, useImageSpacing=True
+        )
+        box = SpineBox.of_image(distance)
+        lower = [int(np.floor(v)) for v in grid.TransformPhysicalPointToContinuousIndex(box.lower)]
+        upper = [int(np.ceil(v)) for v in grid.TransformPhysicalPointToContinuousIndex(box.upper)]
+        lower = np.clip(lower, 0, np.array(grid.GetSize()) - 1)
+        upper = np.clip(upper, lower + 1, grid.GetSize())
+        region = sitk.RegionOfInterest(grid, [int(v) for v in upper - lower], [int(v) for v in lower])
+        value = sitk.GetArrayFromImage(sitk.Resample(distance, region, sitk.Transform(), sitk.sitkLinear, -9.0))
+        place = tuple(slice(a, b) for a, b in zip(lower[::-1], upper[::-1], strict=True))
+        wins = value > best[place]
+        best[place][wins] = value[wins]
+        array[place][wins] = code
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(grid)
+    return image
+
+
+def _body_centres(labels: np.ndarray) -> dict[Level, np.ndarray]:
+    """Centre of every vertebral body in a label array at any spacing: the middle of its largest inscribed balls.
+
+    C1 has no body: the middle between its masses, moved to the front third, where the dens stands.
+    """
+    centres: dict[Level, np.ndarray] = {}
+    for code, where in enumerate(ndimage.find_objects(labels), start=1):
+        if where is None or code not in Level._value2member_map_:
+            continue
+        mask = np.pad(labels[where] == code, 1)
+        if mask.sum() < 30:
+            continue
+        start = np.array([s.start - 1 for s in where])
+        if code == Level.C1:
+            z, y, x = np.nonzero(mask)
+            centres[Level.C1] = start + [z.mean(), y.min() + 0.25 * np.ptp(y), x.mean()]
+            continue
+        distance = ndimage.distance_transform_edt(mask)
+        inner = np.argwhere(distance >= 0.85 * distance.max())
+        centres[Level(code)] = start + inner.mean(0)
+    return centres
+
+
+def _make(name: str, ct: sitk.Image | None, labels: sitk.Image | None, whole: bool, points: dict[Level, np.ndarray] | None,
+          spacing: float) -> Subject:  # fmt: skip
+    """Builds a subject; ``points`` in LPS mm, taken from the labels when None."""
+    hu = label_array = None
+    if ct is not None:
+        grid = resample(ct, spacing)
+        hu = np.clip(np.rint(sitk.GetArrayFromImage(grid)), -1024, 3071).astype(np.int16)
+    if labels is not None:
+        if ct is None:
+            grid = _resample_labels(labels, spacing)
+            label_array = sitk.GetArrayFromImage(grid)
+        else:
+            own = _resample_labels(labels, spacing)
+            label_array = sitk.GetArrayFromImage(
+                sitk.Resample(own, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+            )
+    if points is None:
+        assert label_array is not None
+        centres = _body_centres(label_array)
+        levels, positions = tuple(centres), np.array(list(centres.values()))
+    else:
+        levels = tuple(points)
+        index = [grid.TransformPhysicalPointToContinuousIndex(np.asarray(p, float).tolist()) for p in points.values()]
+        positions = np.array(index)[:, ::-1]
+    kept = ~_cut_off(levels, positions.reshape(-1, 3) * spacing)
+    levels = tuple(level for level, keep in zip(levels, kept, strict=True) if keep)
+    return Subject(name, hu, label_array, whole, levels, positions.reshape(-1, 3)[kept], spacing)
+
+
+def _cut_off(levels: tuple[Level, ...], positions: np.ndarray) -> np.ndarray:
+    """Which levels are shown without their body, so that their "centre" (mm) lies too far from their neighbour's."""
+    cut = np.zeros(len(levels), bool)
+    for i, (upper, lower) in enumerate(zip(levels, levels[1:])):
+        if may_follow(upper, lower) and np.linalg.norm(positions[i] - positions[i + 1]) > 1.6 * DISTANCE[upper]:
+            cut[i if i == 0 else i + 1] = True
+    return cut
+
+
+def read_points(path: Path) -> dict[Level, np.ndarray]:
+    """The centroids of ``centroids.json`` of the real CT; S1 is no level of the product and is left out."""
+    points = json.loads(path.read_text())["points"]
+    return {Level[p["label"]]: np.array(p["position"], float) for p in points if p["label"] in Level.__members__}
+
+
+VALIDATION = [
+    "acrin_flt_013",
+    "cmb_crc_chest",
+    "qinlsc0049",
+    "sts037",
+    "ts_example_3mm",
+    "openkbp_pt034",
+    "openkbp_pt199",
+    "verse008",
+]
+"""Cases that no training ever reads."""
+
+
+def real_subjects(root: Path, spacing: float) -> Iterator[Subject]:
+    """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view."""
+    for folder in sorted((root / "ct").iterdir()):
+        if folder.name in VALIDATION:
+            continue
+        path = folder / "ct_4mm.nii.gz" if spacing == 4 else folder / "ct.nii.gz"
+        if not path.exists():
+            path = folder / "ct.nii.gz"
+        mask = folder / "seg-vert_msk.nii.gz"
+        yield _make(
+            folder.name,
+            sitk.ReadImage(str(path)),
+            sitk.ReadImage(str(mask), sitk.sitkUInt8) if mask.exists() else None,
+            False,
+            read_points(folder / "centroids.json"),
+            spacing,
+        )
+
+
+def atlas_subjects(root: Path, spacing: float) -> Iterator[Subject]:
+    """The label atlases under ``root/anatomy``."""
+    for folder in sorted((root / "anatomy").iterdir()):
+        labels = sitk.ReadImage(str(folder / "labels.nii.gz"), sitk.sitkUInt8)
+        whole = bool(np.isin(sitk.GetArrayViewFromImage(labels), (70, 71)).any())
+        yield _make(folder.name, None, labels, whole, None, spacing)

@@ -1,0 +1,109 @@
+"""Finding, checking and loading the weights: safetensors only, SHA-256 from a registry in the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from .errors import SpineError
+
+_HERE = Path(__file__).resolve().parent
+FOLDERS = (_HERE.parent / "Resources" / "Models", _HERE / "models")
+"""In a source checkout and in Slicer; in an installed package."""
+
+REGISTRY = "models.json"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights that was checked.
+
+    Attributes:
+        name: such as ``anduin-labelling``.
+        path: the safetensors file.
+        sha256: of the file, equal to the registry's.
+        width: which of the architecture's widths it has.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    width: str
+
+
+def folder() -> Path:
+    """Where the weights are.
+
+    Raises:
+        SpineError: the registry is nowhere to be found.
+    """
+    for candidate in FOLDERS:
+        if (candidate / REGISTRY).is_file():
+            return candidate
+    raise SpineError(f"{FOLDERS[0] / REGISTRY}: the list of weights is missing; install the extension again")
+
+
+def find(name: str) -> Weights:
+    """The weights of that name, their file checked against the registry's SHA-256.
+
+    Raises:
+        SpineError: unknown name, missing file, or a file that is not the registered one.
+    """
+    place = folder()
+    registry = json.loads((place / REGISTRY).read_text())
+    if name not in registry:
+        raise SpineError(f"{place / REGISTRY}: no weights named {name}; known are {', '.join(sorted(registry))}")
+    entry = registry[name]
+    path = place / f"{name}.safetensors"
+    if not path.is_file():
+        raise SpineError(f"{path}: the weights are missing; install the extension again")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != entry["sha256"]:
+        raise SpineError(f"{path}: wrong checksum, the file is damaged or was replaced; install the extension again")
+    return Weights(name, path, digest, entry["width"])
+
+
+def load(name: str, architecture: type[nn.Module], device: torch.device) -> tuple[nn.Module, Weights]:
+    """The network with its weights in float32, ready for inference, and the checked weights it came from.
+
+    Raises:
+        SpineError: as :func:`find`, or weights that do not fit the architecture.
+    """
+    weights = find(name)
+    network = architecture(weights.width)
+    try:
+        network.load_state_dict({key: value.float() for key, value in load_file(weights.path).items()})
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise SpineError(
+            f"{weights.path}: the weights do not fit {architecture.__name__}; {error}".splitlines()[0]
+        ) from error
+    return network.eval().to(device), weights
+
+
+def save(network: nn.Module, name: str, width: str, place: Path) -> Weights:
+    """Writes float16 weights to ``place`` and enters them in its registry; whole or not at all."""
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{name}.safetensors"
+    tensors = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for key, value in network.state_dict().items()
+    }
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary)
+    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    os.replace(temporary, path)
+    registry_path = place / REGISTRY
+    registry = json.loads(registry_path.read_text()) if registry_path.exists() else {}
+    registry[name] = {"sha256": digest, "width": width}
+    temporary = registry_path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(registry, indent=2, sort_keys=True) + "\n")
+    os.replace(temporary, registry_path)
+    return Weights(name, path, digest, width)
