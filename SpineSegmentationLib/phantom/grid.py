@@ -13,7 +13,7 @@ Window = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class Pose:
-    """A frame in LPS mm: its origin and its x, y and z axes as columns (not necessarily orthogonal: shear is allowed)."""
+    """A frame in LPS mm: its origin and its x, y and z axes as columns (shear and scale are allowed)."""
 
     position: np.ndarray
     axes: np.ndarray

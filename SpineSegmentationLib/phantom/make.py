@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from ..anatomy import Level
 from ..errors import SpineError
 from ..spine import Centroid, Centroids, SpineBox
 from . import metal, skeleton, vertebra
@@ -72,13 +73,19 @@ class _Canvas:
         part += share * (value - part)
 
     def bony(
-        self, window: Window, distance: np.ndarray, shell: np.ndarray | float, marrow: float, label: int = 0
+        self,
+        window: Window,
+        distance: np.ndarray,
+        shell: np.ndarray | float,
+        marrow: np.ndarray | float,
+        label: int = 0,
     ) -> None:
         """Paints one bone with its cortical shell (mm), a joint's width away from the bones before it."""
         bone = self.bone[window]
         distance = np.maximum(distance, np.float32(vertebra.JOINT) - bone)
+        marrow = np.asarray(marrow, np.float32)
         inner = np.clip(np.float32(0.5) - (distance + shell) * np.float32(1 / self.grid.edge), 0, 1)
-        core = np.float32(marrow) + self.grain[window] * np.float32(18 + 0.2 * max(marrow, 0))
+        core = marrow + self.grain[window] * (0.16 * marrow + 15).astype(np.float32)
         hard = np.float32(self.spec.cortical)
         self._blend(window, distance, hard + inner * (core - hard))
         np.minimum(bone, distance, out=bone)
@@ -90,6 +97,15 @@ class _Canvas:
         window = union_window(self.grid, shapes, self.margin)
         if window is not None:
             self.bony(window, union(self.grid, shapes, window, fillet, self.margin), shell, marrow)
+
+    def vault(self, shape: Shape, thickness: float) -> None:
+        """Paints the hollow cranium round the shape's surface; the spine leaves it through the foramen magnum."""
+        window = self.grid.window(shape.pose, shape.half, thickness)
+        if window is not None:
+            x, y, z = self.grid.coordinates(shape.pose, window)
+            shell = np.abs(shape.distance(x, y, z)) - np.float32(thickness / 2)
+            foramen = np.float32(15.0) - np.sqrt(x * x + (y - np.float32(26.0)) ** 2)
+            self.bony(window, np.maximum(shell, np.minimum(foramen, -z)), 1.8, 450.0)
 
 
 def _draw_vertebra(canvas: _Canvas, member: Member, rng: np.random.Generator) -> None:
@@ -107,9 +123,12 @@ def _draw_vertebra(canvas: _Canvas, member: Member, rng: np.random.Generator) ->
     body = union(grid, trunk, window, 0.0, canvas.margin)
     arch = union(grid, rest, window, 2.2, canvas.margin)
     squeezed = 1.6 if member.broken else 1.0
-    shell = np.where(body < arch, np.float32(0.55 * squeezed), np.float32(1.25))
+    inside = body < arch
+    shell = np.where(inside, np.float32(0.5 * squeezed), np.float32(1.1))
     marrow += 120.0 * (member.broken.loss if member.broken else 0.0)
-    canvas.bony(window, smooth_min(body, arch, 2.0), shell, marrow, int(member.level))
+    # The arch is denser than the body: thicker walls and plates too thin for much marrow.
+    core = np.where(inside, np.float32(marrow), np.float32(0.8 * marrow + 190))
+    canvas.bony(window, smooth_min(body, arch, 2.0), shell, core, int(member.level))
     if trunk and member.place > 9:
         size = member.size
         vein = bar((0, size.depth * 0.42, 0), (0, size.depth * 0.1, 0), 1.1, 3.0, (1.0, 0.0, 0.0))
@@ -169,6 +188,14 @@ def _draw_table(hu: np.ndarray, grid: Grid, column: Column, spec: PhantomSpec) -
         hu += share * np.maximum(np.float32(value) - hu, 0)
 
 
+def _draw_starvation(hu: np.ndarray, grid: Grid, column: Column, amount: float, rng: np.random.Generator) -> None:
+    """Horizontal streaks where the shoulders swallow the rays."""
+    z = grid.coordinates(Pose(column[Level.T1].pose.position, np.eye(3)))[2]
+    weight = np.exp(-((z / 55) ** 2))
+    if weight.max() > 0.05:
+        hu += noise(grid.shape, np.array([18.0, 1.5, 1.5]) / grid.spacing, rng) * (np.float32(amount) * weight)
+
+
 def _grid(
     column: Column, spec: PhantomSpec, spacing: np.ndarray, size: tuple[int, int, int] | None, direction: np.ndarray
 ) -> Grid:
@@ -179,7 +206,7 @@ def _grid(
     centre = np.array([middles[:, 0].mean(), (low[1] + high[1]) / 2 + 12, (low[2] + high[2]) / 2]) + spec.offset
     if size is None:
         extent = np.array([*spec.field, high[2] - low[2] + 2 * spec.margin])
-        size = tuple(max(int(round(n)), 1) for n in np.abs(direction.T) @ extent / spacing)  # type: ignore[assignment]
+        size = tuple(max(round(n), 1) for n in np.abs(direction.T) @ extent / spacing)  # type: ignore[assignment]
     steps = direction * spacing
     return Grid(centre - steps @ ((np.array(size) - 1) / 2), steps, tuple(int(n) for n in size))  # type: ignore[arg-type]
 
@@ -219,6 +246,8 @@ def make_phantom(
     hu = draw_soft_tissue(grid, column, spec, turn, texture_rng)
     if spec.table:
         _draw_table(hu, grid, column, spec)
+    if spec.streaks:
+        _draw_starvation(hu, grid, column, spec.streaks, texture_rng)
     grain = noise(grid.shape, np.maximum(1.6 / grid.spacing, 1), texture_rng)
     canvas = _Canvas(grid, hu, grain, spec)
     _draw_canal(canvas, column)
@@ -229,11 +258,12 @@ def make_phantom(
     canvas.solid(skeleton.sacrum(column), 1.0, 0.8 * spec.trabecular)
     for member in column.members:
         for rib in skeleton.ribs(member, turn, spec.stature):
-            canvas.solid(rib, 0.9, 120.0, 1.0)
+            canvas.solid(rib, 0.75, 260.0, 1.0)
     for bone in skeleton.breast_and_shoulders(column, turn) + skeleton.hips(column, turn):
-        canvas.solid(bone, 1.3, 130.0)
+        canvas.solid(bone, 1.3, 200.0)
     vault, base = skeleton.skull(column)
     canvas.solid(base, 2.0, 350.0)
+    canvas.vault(vault, 6.5 * spec.stature)
     for member in column.members:
         if member.level in spec.cement:
             canvas.fill(metal.cement(member, part_rng), metal.CEMENT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .column import Member
@@ -28,7 +30,7 @@ def screws(member: Member) -> list[Shape]:
 def rods(members: list[Member]) -> list[Shape]:
     """The two rods that join the screw heads of neighbours, in LPS."""
     shapes = []
-    for upper, lower in zip(members, members[1:], strict=False):
+    for upper, lower in pairwise(members):
         for s in (-1, 1):
             ends = []
             for member in (upper, lower):

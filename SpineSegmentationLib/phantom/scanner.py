@@ -18,7 +18,7 @@ def kernel(fwhm: float, sharpness: float, thickness: float, step: float) -> np.n
     wide = np.exp(-0.5 * (t / (1.8 * sigma)) ** 2) / (1.8 * sigma)
     profile = (1 + sharpness) * gauss - sharpness * wide
     if thickness > step / 20:
-        width = max(int(round(thickness / step * 20)), 1)
+        width = max(round(thickness / step * 20), 1)
         profile = np.convolve(profile, np.ones(width) / width, "same")
     taps = profile.reshape(-1, 20).sum(1)
     return (taps / taps.sum()).astype(np.float32)

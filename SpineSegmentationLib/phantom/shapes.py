@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,8 +67,7 @@ def bar(
 
 def chain(points: Iterable[Vector], radius: float, height: float = 0.0, up: Vector = (0.0, 0.0, 1.0)) -> list[Shape]:
     """Bars from point to point."""
-    points = list(points)
-    return [bar(a, b, radius, height, up) for a, b in zip(points, points[1:], strict=False)]
+    return [bar(a, b, radius, height, up) for a, b in pairwise(points)]
 
 
 def ellipsoid(centre: Vector, radii: Vector, axes: np.ndarray | None = None) -> Shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..anatomy import Level
@@ -50,7 +52,7 @@ def ribs(member: Member, turn: np.ndarray, scale: float) -> list[list[Shape]]:
             drop = slope * (back - y) + 6
             points.append(trunk.at((side * width * np.sin(angle), y, -drop)))
         up = tuple(trunk.axes[:, 2])
-        neck = [bar(tuple(a), tuple(b), radius + 0.9, 2.0, up) for a, b in zip(points[:2], points[1:3], strict=True)]
+        neck = [bar(tuple(a), tuple(b), radius + 0.9, 2.0, up) for a, b in pairwise(points[:3])]
         result.append(neck + chain([tuple(p) for p in points[2:]], radius, height, up))  # type: ignore[misc, arg-type]
     return result
 
@@ -138,11 +140,11 @@ def hips(column: Column, turn: np.ndarray) -> list[list[Shape]]:
     return result
 
 
-def skull(column: Column) -> tuple[list[Shape], list[Shape]]:
-    """The hollow cranium (to be drawn as a shell), and base, jaws and teeth; in LPS."""
+def skull(column: Column) -> tuple[Shape, list[Shape]]:
+    """The cranium (to be drawn as a shell), and base, jaws and teeth; in LPS."""
     k = column.scale
     frame = Pose(column.members[0].pose.position, column.members[0].pose.axes * k)
-    vault = [ellipsoid((0, -14, 74), (72, 92, 70))]
+    vault = ellipsoid((0, -14, 84), (72, 92, 70))
     solid: list[Shape] = [
         bar((0, -16, 18), (0, -42, 36), 8.0, 8.0, (1, 0, 0)),
         bar((0, -48, 40), (0, -62, 42), 12.0, 6.0, (1, 0, 0)),
@@ -158,7 +160,7 @@ def skull(column: Column) -> tuple[list[Shape], list[Shape]]:
             *chain([(s * 48, -22, 18), (s * 46, -30, -28), (s * 26, -76, -42), (s * 3, -92, -42)], 4.0, 9.0),
             *chain([(s * 24, -58, -16), (s * 20, -78, -16), (s * 3, -88, -16)], 4.0, 8.0),
         ]
-    return ([_scaled(shape.within(frame), k) for shape in vault], [_scaled(shape.within(frame), k) for shape in solid])
+    return _scaled(vault.within(frame), k), [_scaled(shape.within(frame), k) for shape in solid]
 
 
 def _scaled(shape: Shape, k: float) -> Shape:

@@ -58,7 +58,7 @@ def draw_soft_tissue(
     heights, stacked = line[order, 2], line[order]
     # Prolonged at both ends: the head is about 8 vertebrae high, the pelvis about 5.
     heights = np.concatenate([[heights[0] - 125 * k], heights, [heights[-1] + 165 * k]])
-    stacked = np.concatenate([stacked[:1] + [0, 12 * k, 0], stacked, stacked[-1:] - [0, 8 * k, 0]])
+    stacked = np.concatenate([stacked[:1] + np.array([0, 12 * k, 0]), stacked, stacked[-1:] - np.array([0, 8 * k, 0])])
     place = np.interp(z, heights, np.concatenate([[29.0], places[order], [-9.0]])).astype(np.float32)
     smooth = np.convolve(np.pad(stacked[:, 1], 2, mode="edge"), np.ones(5) / 5, "valid")
     x = x0 - np.interp(z, heights, stacked[:, 0]).astype(np.float32)
@@ -74,6 +74,7 @@ def draw_soft_tissue(
     shape = np.broadcast_shapes(x.shape, y.shape, z.shape, coarse.shape)
     grain = noise(shape, 9.0 / coarse.spacing, rng)
     fine = noise(shape, 4.0 / coarse.spacing, rng)
+    sheets = noise(shape, np.array([15.0, 15.0, 45.0]) / coarse.spacing, rng)
     fat = np.float32(spec.fat) * np.interp(place, [-2, 3, 9, 16, 22, 27], [0.2, 0.25, 0.5, 0.9, 1.1, 1.2])
     fat_back = np.minimum(fat * 0.7, 40)
     skin = _outline(x, y_body, at(WIDTH) + fat, at(FRONT) + 1.2 * fat, at(BACK) + fat_back)
@@ -87,10 +88,10 @@ def draw_soft_tissue(
     # Fat with strands, muscle with fat between its fibres
     lean = np.float32(MUSCLE + 8 * rng.normal())
     hu = np.broadcast_to(np.float32(FAT), shape) + 14 * fine
-    muscle = lean + 10 * fine - np.float32(70) * np.clip(grain - 0.9, 0, 1.2)
+    muscle = lean + 7 * fine - np.float32(120) * np.clip(1 - np.abs(sheets + 0.2 * grain) / 0.22, 0, 1)
     hu = fill(hu, flesh + 3 * grain, muscle)
     # The abdomen: bowel in fat; the mediastinum: fat between the great vessels
-    bowel = np.where(grain > -0.2, np.float32(35), np.float32(FAT)) + 14 * fine
+    bowel = np.where(grain > 0.015 * spec.fat - 0.4, np.float32(35), np.float32(FAT)) + 14 * fine
     trunk = np.float32(7.3) - place  # negative below the neck
     hu = fill(hu, np.maximum(cavity + 4, trunk * 20), bowel)
     core = np.abs(x) - at(profile("0:30 18:34 20:60 24:60"))
@@ -109,7 +110,7 @@ def draw_soft_tissue(
     lung_floor = lung_floor + np.where(x < 0, 8 * k, 0)
     under = z - lung_floor + 6
     inside = cavity + 7
-    z_l1, z_l3 = height_of(19.3), height_of(21.2)
+    z_l1 = height_of(19.3)
     liver = np.maximum(np.maximum(under, inside), np.maximum(x - 25 * k, z_l1 - 35 * k - z - 0.4 * x))
     hu = fill(hu, np.maximum(liver, y - 40), organ + 6 * fine)
     hu = fill(
@@ -130,15 +131,18 @@ def draw_soft_tissue(
             (side * 56 * k, 4, z_l1 + (6 if side > 0 else -8)),
             (27 * k, 28 * k, 52 * k),
         )
+        hu = fill(hu, np.maximum(kidney - 9, under), FAT + 8 * fine)
         hu = fill(hu, np.maximum(kidney, under), 35 + 0.6 * (blood - 40) + 15 * grain)
         psoas = np.hypot(
             x - side * (at(profile("18:24 19:30 22:40 24:50 27:62"))),
             (y - at(profile("18:4 22:0 24:-14 27:-40"))) / 1.15,
         ) - at(PSOAS)
+        hu = fill(hu, np.maximum(psoas - 3, 20 * (18.2 - place)), FAT + 8 * fine)
         hu = fill(hu, np.maximum(psoas, 20 * (18.2 - place)), lean + 8 * fine)
         erector = np.hypot(
             (x - side * at(profile("0:18 8:22 18:32 24:30"))) / 1.35, y - at(profile("0:34 7:38 12:40 18:42 24:44"))
         ) - at(BACK_MUSCLE)
+        hu = fill(hu, np.maximum(erector - 1.5, 20 * (place - 26)), FAT + 40)
         hu = fill(hu, np.maximum(erector, 20 * (place - 26)), lean + 6 * fine - 50 * np.clip(grain - 1, 0, 1))
     heart = _blob(x, y, z, (22 * k, -72 * k, height_of(14.2)), (56 * k, 46 * k, 52 * k))
     hu = fill(hu, np.maximum(heart, z - dome * 0 - height_of(11.5)), 40 + 0.75 * (blood - 40) + 8 * grain)

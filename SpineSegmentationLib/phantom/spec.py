@@ -66,6 +66,7 @@ class PhantomSpec:
         blur: full width at half maximum of the in-plane kernel, mm.
         sharpness: edge enhancement of the kernel, 0 soft to 1 bone.
         slice_thickness: mm, None for the slice distance.
+        streaks: HU of the horizontal streaks between the shoulders.
         noise: standard deviation in HU of the finished image, before rounding.
 
     Raises:
@@ -100,6 +101,7 @@ class PhantomSpec:
     blur: float = 1.2
     sharpness: float = 0.2
     slice_thickness: float | None = None
+    streaks: float = 0.0
     noise: float = 15.0
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ class PhantomSpec:
             "blur": (0, 8),
             "sharpness": (0, 1),
             "noise": (0, 400),
+            "streaks": (0, 400),
             "cervical_lordosis": (-40, 70),
             "thoracic_kyphosis": (0, 110),
             "lumbar_lordosis": (-10, 95),
@@ -201,6 +204,7 @@ class PhantomSpec:
             blur=float(rng.uniform(0.7, 1.8)),
             sharpness=float(rng.uniform(0, 0.8)),
             slice_thickness=float(rng.uniform(2, 5)) if thick else None,
+            streaks=float(rng.uniform(10, 60)) if sometimes(0.4) else 0.0,
             noise=float(rng.gamma(2.5, 8.0)) + 3.0,
         )
         return cls(**{**values, **fixed})  # type: ignore[arg-type]

@@ -87,27 +87,27 @@ def _lumbar(level: Level, size: Dimensions) -> tuple[list, list[Shape]]:
         (
             (ped_x + 0.5, back + 0.6 * size.canal_depth, ped_z),
             (sup_x + 1, end - 1.5 * k, top + 8 * k),
-            (5.0 * k, 3.6 * k),
-            (2.0, 3.0),
+            (5.6 * k, 4.2 * k),
+            (2.0, 3.5),
             (0, 1, 0.2),
         ),
         # pars and inferior articular process
         (
             (ped_x - 1, end - 4 * k, ped_z - 3),
             (inf_x + 1, end + 2 * k, bottom - 2),
-            4.6 * k,
+            5.2 * k,
             (2.0, 2.5),
             (0.6, -0.3, 0),
         ),
         (
             (inf_x + 1, end + 2 * k, bottom - 1),
-            (inf_x, end - 0.5 * k, bottom - size.disc - 5.5 * k),
-            (4.8 * k, 4.0 * k),
-            (1.5, 2.5),
+            (inf_x, end - 0.5 * k, bottom - size.disc - 4.5 * k),
+            (5.6 * k, 4.6 * k),
+            (1.5, 3.0),
             (0.3, 1, 0),
         ),
         # lamina
-        ((ped_x - 2, end - 2 * k, ped_z - 6), (1.5, end + 5.5 * k, ped_z - 10), 3.0 * k, (5.0 * k, 6.5 * k), UP),
+        ((ped_x - 2, end - 2 * k, ped_z - 6), (1.5, end + 4.5 * k, ped_z - 10), 3.4 * k, (5.0 * k, 6.5 * k), UP),
         # transverse process
         (
             (ped_x + 2, back + 0.35 * size.canal_depth, ped_z - 1),
@@ -210,7 +210,7 @@ def _cervical(level: Level, size: Dimensions) -> tuple[list, list[Shape]]:
     tip_x = size.transverse / 2
     axis = level is Level.C2
     lift = 2.0 if axis else 0.0
-    rise = half + 2.2
+    rise = 8.5 if axis else half + 2.2
     paired = [
         # pedicle, then the articular pillar, its facets inclined by about 45 degrees
         ((size.width / 2 - 3, back - 4, 1), (column_x - 2, column_y - 1, 0.5), 3.1 * k, 1.0, UP),
@@ -231,7 +231,7 @@ def _cervical(level: Level, size: Dimensions) -> tuple[list, list[Shape]]:
     if axis:
         neck = size.anterior / 2
         single += [bar((0, -0.5, neck - 4), (0, -1.0, neck + 13.5), (5.6, 4.6), 0.5)]
-        paired += [((9, 1.5, neck - 6), (15.5, 3.0, neck - 2.5), (6.0, 6.2), (0.5, 0.0), UP)]
+        paired += [((9, 1.5, neck - 6), (15.0, 3.0, neck - 3.5), (5.0, 5.6), (0.5, 0.0), UP)]
     return paired, single
 
 
