@@ -22,6 +22,9 @@ __all__ = ["Scan", "find_scans", "read_ct", "resample", "same_grid", "write_imag
 MASKS = ("*_seg-*", "*_msk*")
 """Names of the label maps in a VerSe folder."""
 
+GREATEST_LOW, LEAST_HIGH = -50, 150
+"""HU that the darkest voxel of a CT does not exceed, and that its brightest reaches."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -116,48 +119,43 @@ def in_hounsfield(image: sitk.Image, path: Path, force: bool, warnings: list[str
         SpineError: the values cannot be Hounsfield units (unless ``force``), or none is a number.
     """
     voxels = sitk.GetArrayViewFromImage(image)
-    # Slice by slice: no second copy of a float volume.
-    finite = [np.isfinite(plane) for plane in voxels] if voxels.dtype.kind == "f" else None
-    missing = sum(int(np.size(plane) - np.count_nonzero(plane)) for plane in finite) if finite else 0
-    if missing == voxels.size:
+    # Plane by plane: no second copy of a float volume.
+    ranges = [(plane.size, plane.min(), plane.max()) for plane in map(_finite, voxels) if plane.size]
+    if not ranges:
         raise SpineError(f"{path} holds no number at all (every voxel is NaN or infinite); export it again")
-    if missing:
+    counts, lows, highs = zip(*ranges, strict=True)
+    low, high = min(lows), max(highs)
+    if missing := voxels.size - sum(counts):
         warnings.append(f"{missing} voxels are NaN or infinite; taken as air")
-    low = (
-        min(plane[ok].min() for plane, ok in zip(voxels, finite, strict=True) if ok.any()) if missing else voxels.min()
-    )
-    high = (
-        max(plane[ok].max() for plane, ok in zip(voxels, finite, strict=True) if ok.any()) if missing else voxels.max()
-    )
     shift = 0
     if not force:
         if _has_offset(voxels, low, high):
             shift = -1024
             warnings.append("the values look like Hounsfield units plus 1024; 1024 subtracted")
-        elif low > -50 or high < 150:
+        elif low > GREATEST_LOW or high < LEAST_HIGH:
             raise SpineError(
-                f"{path} holds values from {low:g} to {high:g}, which cannot be Hounsfield units (air is -1000, bone "
-                "over 150); give a CT, or --force to take the values as they are"
+                f"{path} holds values from {low:g} to {high:g}, which cannot be Hounsfield units of a CT (fat, lung and "
+                f"air are below {GREATEST_LOW}, bone above {LEAST_HIGH}); give a CT, or --force to take them as they are"
             )
     if voxels.dtype == np.int16 and low >= AIR and not shift:
         return image
     converted = np.empty(voxels.shape, np.int16)
-    for index, plane in enumerate(voxels):
-        if missing:
-            plane = np.where(finite[index], plane, AIR)
-        if voxels.dtype.kind == "f":
-            plane = np.rint(plane)
-        # In int64 or float64, for sums and limits beyond the range of the input's type.
-        plane = plane.astype(np.float64 if voxels.dtype.kind == "f" else np.int64) + shift
-        converted[index] = np.clip(plane, AIR, np.iinfo(np.int16).max)
+    for target, plane in zip(converted, voxels, strict=True):
+        # In float64 the sums and limits beyond the range of the input's type are right, too.
+        hounsfield = np.nan_to_num(plane.astype(np.float64), nan=AIR, posinf=AIR, neginf=AIR) + shift
+        target[:] = np.clip(np.rint(hounsfield), AIR, np.iinfo(np.int16).max)
     result = sitk.GetImageFromArray(converted)
     result.CopyInformation(image)
     return result
 
 
+def _finite(plane: np.ndarray) -> np.ndarray:
+    return plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane
+
+
 def _has_offset(voxels: np.ndarray, low: float, high: float) -> bool:
     """Whether non-negative values are Hounsfield units plus 1024: soft tissue, the bulk of a body, lies near 1070."""
-    if low < 0 or high < 1300:
+    if low < 0 or high < LEAST_HIGH + 1024:
         return False
     sample = voxels.ravel()[:: max(voxels.size // 1_000_000, 1)]
     body = sample[sample > 300]

@@ -170,7 +170,7 @@ def _from_verse(entries: list, image: sitk.Image) -> Centroids:
         if not isinstance(entry, dict) or not {"label", "X", "Y", "Z"} <= entry.keys():
             raise SpineError(f"{where} must have label, X, Y and Z")
         code = entry["label"]
-        if isinstance(code, bool) or not isinstance(code, (int, float)) or code != int(code) or code < 1:
+        if isinstance(code, bool) or not isinstance(code, (int, float)) or code % 1 != 0 or code < 1:
             raise SpineError(f"{where}: {code!r} is not a VerSe code (1 = C1 ... 24 = L5, 25 = L6, 28 = T13)")
         if code > 25 and code != Level.T13:
             continue
@@ -202,7 +202,8 @@ def _from_slicer(value: dict) -> Centroids:
         raise SpineError("holds no point list (a markup of type Fiducial)")
     for markup in lists:
         flip = _to_lps(markup.get("coordinateSystem", "LPS"))
-        for number, entry in enumerate(markup.get("controlPoints") or [], 1):
+        entries = markup.get("controlPoints")
+        for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
             where = f"point {number}"
             if not isinstance(entry, dict):
                 raise SpineError(f"{where} is not a control point")
@@ -248,7 +249,7 @@ def _level(name: Any, where: str) -> Level:
 
 def _numbers(values: Any, where: str) -> np.ndarray:
     try:
-        numbers = np.array([float(value) for value in values])
+        numbers = np.array([float(value) for value in values] if isinstance(values, list) else [])
     except (TypeError, ValueError):
         numbers = np.array([])
     if numbers.shape != (3,) or not np.all(np.isfinite(numbers)):

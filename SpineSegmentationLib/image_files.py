@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from . import nifti
 from .errors import SpineError
 
-EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+NIFTI = (".nii.gz", ".nii")
+EXTENSIONS = (*NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
 
 DAMAGED = "is truncated, damaged or not of the format its extension says; copy or export it again"
 
@@ -45,17 +48,28 @@ def read_volume(path: Path) -> sitk.Image:
         except RuntimeError as error:
             raise SpineError(f"{path} {DAMAGED}") from error
         check.result()
-    return image[:, :, :, 0] if image.GetDimension() == 4 else image
+    image = image[:, :, :, 0] if image.GetDimension() == 4 else image
+    if extension(path) in NIFTI and (holes := nifti.not_numbers(path, nifti.read_header(path))) is not None:
+        voxels = sitk.GetArrayFromImage(image)
+        voxels[holes.reshape(voxels.shape)] = np.nan
+        filled = sitk.GetImageFromArray(voxels)
+        filled.CopyInformation(image)
+        return filled
+    return image
 
 
 def check_intact(path: Path) -> None:
-    """Raises SpineError when a NIfTI or MetaImage file just written is not complete."""
+    """Raises SpineError when a volume file is not complete or damaged."""
     _check_data(path, _open(path))
 
 
 def _open(path: Path) -> sitk.ImageFileReader:
     """A reader that knows the header."""
-    _check_data_file(path)
+    try:
+        path.open("rb").close()
+        _check_data_file(path)
+    except OSError as error:
+        raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -93,45 +107,34 @@ def _check_shape(path: Path, reader: sitk.ImageFileReader) -> None:
     if len(size) < 3 or min(size[:3]) < 2:
         raise SpineError(f"{path} is a 2D image ({shape}); give a CT volume")
     check_spacing(path, reader.GetSpacing()[:3])
-    for axis in (1, 2, 3):
-        # ITK takes 1 mm for a voxel size of zero and drops the sign of a negative one.
-        key = f"pixdim[{axis}]"
-        if reader.HasMetaDataKey(key) and not float(reader.GetMetaData(key)) > 0:
-            raise SpineError(f"{path} has a voxel size of {reader.GetMetaData(key)}; correct its header")
+    # ITK takes 1 mm for a voxel size of zero in a NIfTI file, and drops the sign of a negative one.
+    if extension(path) in NIFTI and not all(0 < edge < math.inf for edge in nifti.read_header(path).pixdim):
+        raise SpineError(f"{path} states a voxel size that is not positive; correct its header")
 
 
 def _check_data(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raises SpineError when the voxels of a NIfTI or MetaImage file are not all there and intact (NRRD: ITK does)."""
+    """Raises SpineError when the voxels of a file are not all there and intact."""
     try:
-        if extension(path) in (".nii", ".nii.gz"):
-            with path.open("rb") as file:
-                packed = file.read(2) == b"\x1f\x8b"
-            complete = (_unpacked_size(path) if packed else path.stat().st_size) >= _nifti_size(reader)
-        elif extension(path) in (".mha", ".mhd"):
-            complete = _metaimage_complete(path, reader)
+        if extension(path) in NIFTI:
+            available = _unpacked_size(path) if nifti.is_packed(path) else path.stat().st_size
+            complete = available >= nifti.read_header(path).file_size
         else:
-            complete = True
+            complete = _voxels_complete(path, reader)
     except (EOFError, OSError, zlib.error) as error:
         raise SpineError(f"{path} {DAMAGED}") from error
     if not complete:
         raise SpineError(f"{path} {DAMAGED}")
 
 
-def _nifti_size(reader: sitk.ImageFileReader) -> float:
-    """Bytes of the unpacked file by its header."""
-    edges = [
-        max(int(reader.GetMetaData(f"dim[{axis}]")), 1) for axis in range(1, int(reader.GetMetaData("dim[0]")) + 1)
-    ]
-    return float(reader.GetMetaData("vox_offset")) + np.prod(edges, dtype=float) * int(reader.GetMetaData("bitpix")) / 8
-
-
-def _metaimage_complete(path: Path, reader: sitk.ImageFileReader) -> bool:
+def _voxels_complete(path: Path, reader: sitk.ImageFileReader) -> bool:
+    """Of a NRRD or MetaImage file, raw or packed; ITK notices what is wrong with rarer encodings."""
     header, end = _header(path)
-    if header.get("binarydata", "true").lower() != "true" or "headersize" in header:
+    packed = header.get("compresseddata", "").lower() == "true" or header.get("encoding", "").lower() in ("gzip", "gz")
+    raw = header.get("binarydata", "").lower() == "true" or header.get("encoding", "").lower() == "raw"
+    if not (packed or raw) or {"headersize", "byteskip", "lineskip"} & header.keys():
         return True
-    name = header.get("elementdatafile", "")
-    data, start = (path, end) if name.upper() == "LOCAL" else (path.parent / name, 0)
-    packed = header.get("compresseddata", "").lower() == "true"
+    name = _data_name(header)
+    data, start = (path.parent / name, 0) if name else (path, end)
     voxel = sitk.Image([1, 1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
     available = _unpacked_size(data, start) if packed else data.stat().st_size - start
     return available >= np.prod(reader.GetSize(), dtype=float) * voxel
@@ -163,14 +166,15 @@ def _header(path: Path) -> tuple[dict[str, str], int]:
     return {key.lower().replace(" ", ""): value for key, value in fields}, end.end() if end else len(start)
 
 
+def _data_name(header: dict[str, str]) -> str:
+    """The file that holds the voxels, empty if it is the header's own."""
+    name = header.get("elementdatafile") or header.get("datafile", "")
+    return "" if name.upper() == "LOCAL" else name
+
+
 def _check_data_file(path: Path) -> None:
     """Raises SpineError when the header names voxel data that are missing, split, or outside the header's folder."""
-    kind = extension(path)
-    if kind in (".nii", ".nii.gz"):
-        return
-    header, _ = _header(path)
-    name = header.get("elementdatafile") or header.get("datafile")
-    if not name or name.upper() == "LOCAL":
+    if extension(path) in NIFTI or not (name := _data_name(_header(path)[0])):
         return
     if name.upper().startswith("LIST") or "%" in name:
         raise SpineError(f"{path} spreads its voxels over several files; convert it to one file")

@@ -84,7 +84,7 @@ def shear(image: sitk.Image) -> float:
 
 
 def upright(image: sitk.Image, fill: float = AIR) -> sitk.Image:
-    """A sheared stack on a grid with perpendicular axes that covers all of it; the pixel type stays.
+    """A sheared stack on a grid with perpendicular axes that covers all of it, in whole numbers; the pixel type stays.
 
     The planes of the stack stay where they are: only places within a plane are interpolated (linear).
     """
@@ -98,8 +98,7 @@ def upright(image: sitk.Image, fill: float = AIR) -> sitk.Image:
     places = np.array([image.TransformIndexToPhysicalPoint(corner) for corner in corners]) @ direction / spacing
     size = np.ceil(np.ptp(places, axis=0) - 1e-4).astype(int) + 1
     origin = direction @ (places.min(0) * spacing)
-    # The normal's spacing and origin are exact up to rounding, so that the planes of both grids fall together.
-    return sitk.Resample(
+    moved = sitk.Resample(
         image,
         size.tolist(),
         sitk.Transform(),
@@ -108,4 +107,7 @@ def upright(image: sitk.Image, fill: float = AIR) -> sitk.Image:
         spacing.tolist(),
         direction.ravel().tolist(),
         fill,
+        sitk.sitkFloat32,
     )
+    # ITK would cut the decimals off.
+    return sitk.Cast(sitk.Round(moved), image.GetPixelID())

@@ -1,0 +1,443 @@
+"""Reading a CT, every kind of bad input, resampling and writing."""
+
+import gzip
+import os
+import resource
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from SpineSegmentationLib.ct import find_scans, read_ct, resample, same_grid, write_image
+from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.spine import SpineBox
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+FORMATS = ["nii.gz", "nii", "nrrd", "nhdr", "mha", "mhd"]
+
+
+def body(shape=(12, 14, 16), dtype=np.int16) -> np.ndarray:
+    """Air, soft tissue and bone, each voxel with its own noise (so that no two parts of the volume are alike)."""
+    noise = np.random.default_rng(0).integers(-30, 30, shape)
+    volume = np.full(shape, -980) + noise
+    volume[:, 2:, 2:] = 50 + noise[:, 2:, 2:]
+    volume[:, 6:9, 6:9] = 700 + noise[:, 6:9, 6:9]
+    return volume.astype(dtype)
+
+
+def image_of(array: np.ndarray, spacing=(0.8, 0.9, 2.0), origin=(-30.0, 12.5, -500.25), direction=None) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(np.eye(3).ravel() if direction is None else np.ravel(direction))
+    return image
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Saves an array or image under a name and gives the path."""
+
+    def save(volume, name="scan.nii.gz", compress=True) -> Path:
+        image = volume if isinstance(volume, sitk.Image) else image_of(volume)
+        sitk.WriteImage(image, str(tmp_path / name), compress)
+        return tmp_path / name
+
+    return save
+
+
+def rejected(path, *words, **options) -> None:
+    """The file is refused in one line that names it and says each of the words."""
+    with pytest.raises(SpineError) as caught:
+        read_ct(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    for word in words:
+        assert word in message
+
+
+# --- what is read as it is
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_every_format_keeps_voxels_and_grid(saved, extension):
+    direction = np.array([[0.0, 0.8, 0.6], [0.0, -0.6, 0.8], [1.0, 0.0, 0.0]])
+    image = image_of(body(), direction=direction)
+    scan = read_ct(saved(image, f"case_ct.{extension}", extension != "nii"))
+    assert scan.name == "case" and scan.warnings == () and "case_ct" in scan.source
+    assert scan.image.GetPixelID() == sitk.sitkInt16
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.image), body())
+    assert same_grid(scan.image, image)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.float32, np.float64])
+def test_pixel_types_become_int16(saved, dtype):
+    volume = np.clip(body(), -128, 127) if dtype == np.int8 else body()
+    if dtype == np.int8:
+        rejected(saved(volume.astype(dtype), "scan.nrrd"), "Hounsfield", "--force")
+    scan = read_ct(saved(volume.astype(dtype), "scan.nrrd"), force=True)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.image), volume)
+
+
+def test_big_endian_is_read(saved, tmp_path):
+    path = saved(body(), "little.nrrd", False)
+    head, data = path.read_bytes().split(b"\n\n", 1)
+    swapped = tmp_path / "big.nrrd"
+    swapped.write_bytes(head.replace(b"little", b"big") + b"\n\n" + np.frombuffer(data, "<i2").astype(">i2").tobytes())
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_ct(swapped).image), body())
+
+
+def test_floats_are_rounded_and_clipped(saved):
+    volume = body(dtype=np.float32)
+    volume[0, 0, :5] = [-3024.0, 1e9, 10.4, 10.6, -1024.4]
+    voxels = sitk.GetArrayFromImage(read_ct(saved(volume)).image)
+    assert voxels[0, 0, :5].tolist() == [-1024, 32767, 10, 11, -1024]
+
+
+def test_padding_below_air_becomes_air(saved):
+    volume = body()
+    volume[0] = -2048
+    assert sitk.GetArrayFromImage(read_ct(saved(volume)).image).min() == -1024
+
+
+def test_offset_of_unsigned_values_is_taken_off(saved):
+    scan = read_ct(saved((body() + 1024).astype(np.uint16)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.image), body())
+    assert "1024 subtracted" in scan.warnings[0]
+
+
+def test_few_nan_become_air_with_a_warning(saved):
+    volume = body(dtype=np.float32)
+    volume[1, 2, 3:6] = [np.nan, np.inf, -np.inf]
+    scan = read_ct(saved(volume))
+    assert sitk.GetArrayFromImage(scan.image)[1, 2, 3:6].tolist() == [-1024] * 3
+    assert scan.warnings == ("3 voxels are NaN or infinite; taken as air",)
+
+
+def test_one_frame_of_4d_is_read(saved):
+    for name in ("one.nii.gz", "one.nrrd"):
+        scan = read_ct(saved(sitk.JoinSeries([image_of(body())]), name))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.image), body())
+
+
+def test_sheared_volume_is_set_upright(saved):
+    # 45 degrees in the plane x, z: plane k is moved by k voxels of 1 mm, and moves back on the upright grid.
+    image = image_of(body(), (1.0, 1.0, 2**0.5), (0, 0, 0), [[1, 0, 0.5**0.5], [0, 1, 0], [0, 0, 0.5**0.5]])
+    scan = read_ct(saved(image, "tilted.nrrd"))
+    assert "45.0 degrees" in scan.warnings[0]
+    voxels = sitk.GetArrayFromImage(scan.image)
+    assert voxels.shape == (12, 14, 16 + 11)
+    np.testing.assert_allclose(scan.image.GetSpacing(), (1, 1, 1))
+    for k, plane in enumerate(body()):
+        np.testing.assert_array_equal(voxels[k, :, k : k + 16], plane)
+        assert (np.delete(voxels[k], range(k, k + 16), axis=1) == -1024).all()
+
+
+def test_name_of_a_file_called_ct_is_its_folder(tmp_path):
+    (tmp_path / "patient7").mkdir()
+    sitk.WriteImage(image_of(body()), str(tmp_path / "patient7" / "ct.nii.gz"))
+    assert read_ct(tmp_path / "patient7" / "ct.nii.gz").name == "patient7"
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("packed", [True, False])
+def test_truncated_and_corrupt_files(saved, tmp_path, extension, packed):
+    if packed == (extension == "nii"):
+        pytest.skip("nii is never packed")
+    path = saved(body(), f"scan.{extension}", packed)
+    data = next((file for file in tmp_path.iterdir() if file != path), path)
+    if extension == "nii.gz" and not packed:
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    whole = data.read_bytes()
+    read_ct(path)
+    for length in (len(whole) // 2, len(whole) - 20, 60, 0):
+        data.write_bytes(whole[:length])
+        rejected(path, "export it again")
+    if packed:
+        # In the middle of the voxels: only the checksum of the packed data can tell.
+        middle = len(whole) * 3 // 4
+        data.write_bytes(whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :])
+        rejected(path, "export it again")
+
+
+def test_missing_unknown_and_empty_paths(tmp_path):
+    rejected(tmp_path / "none.nii.gz", "does not exist")
+    (tmp_path / "notes.txt").write_text("hello")
+    rejected(tmp_path / "notes.txt", "no known volume file", ".nii.gz")
+    (tmp_path / "empty").mkdir()
+    rejected(tmp_path / "empty", "no DICOM files")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(saved):
+    path = saved(body())
+    path.chmod(0)
+    rejected(path, "cannot be read")
+
+
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nrrd", "scan.mha"])
+def test_wrong_dimensions(saved, name):
+    rejected(saved(sitk.Extract(image_of(body()), (16, 14, 0), (0, 0, 3)), name), "2D")
+    rejected(saved(image_of(body()[:1]), name), "2D")
+    rejected(saved(sitk.JoinSeries([image_of(body())] * 2), name), "4D")
+    rejected(saved(sitk.Compose([image_of(body())] * 3), name), "3 values per voxel")
+    rejected(saved(sitk.RealAndImaginaryToComplex(*[sitk.Cast(image_of(body()), sitk.sitkFloat32)] * 2), name), "")
+
+
+def test_values_that_cannot_be_hounsfield(saved):
+    noise = np.random.default_rng(0)
+    shape = body().shape
+    pictures = {
+        "grey": noise.integers(0, 256, shape).astype(np.uint8),
+        "mr": np.abs(noise.normal(0, 400, shape)).astype(np.int16),
+        "mr_high": noise.integers(0, 4000, shape).astype(np.uint16),
+        "labels": noise.integers(0, 25, shape).astype(np.uint8),
+        "normalised": noise.normal(0, 1, shape).astype(np.float32),
+        "constant": np.full(shape, -1000, np.int16),
+    }
+    for name, volume in pictures.items():
+        path = saved(volume, f"{name}.nii.gz")
+        rejected(path, "Hounsfield", "--force")
+        read = sitk.GetArrayFromImage(read_ct(path, force=True).image)
+        np.testing.assert_array_equal(read, np.rint(volume))
+
+
+def test_no_number_at_all(saved):
+    rejected(saved(np.full((4, 4, 4), np.nan, np.float32)), "no number")
+
+
+def test_impossible_voxel_sizes(saved, tmp_path):
+    rejected(saved(image_of(body(), (0.8, 0.8, 25.0))), "25 mm", "header")
+    rejected(saved(image_of(body(), (0.001, 0.001, 0.001))), "0.001")
+    nifti = bytearray(gzip.decompress(saved(body()).read_bytes()))
+    for size in (0.0, -2.0, float("nan")):
+        nifti[76 + 12 : 76 + 16] = struct.pack("<f", size)
+        (tmp_path / "odd.nii").write_bytes(nifti)
+        rejected(tmp_path / "odd.nii", "header")
+    for name, old, new in [
+        ("odd.mha", b"ElementSpacing = 1 ", b"ElementSpacing = 0 "),
+        ("odd.mha", b"ElementSpacing = 1 ", b"ElementSpacing = -1 "),
+        ("odd.nrrd", b"(1,0,0)", b"(0,0,0)"),
+    ]:
+        path = saved(image_of(body(), (1.0, 1.0, 1.0)), name, False)
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new))
+        rejected(path, "header")
+
+
+def test_sheared_nifti_is_explained(saved, tmp_path):
+    nifti = bytearray(gzip.decompress(saved(body()).read_bytes()))
+    nifti[252:256] = struct.pack("<hh", 0, 1)
+    nifti[280:328] = struct.pack("<12f", 1, 0, 0.4, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    (tmp_path / "sheared.nii").write_bytes(nifti)
+    rejected(tmp_path / "sheared.nii", "sheared")
+
+
+@pytest.mark.parametrize("extension, key", [("mhd", "ElementDataFile = "), ("nhdr", "data file: ")])
+def test_headers_cannot_point_out_of_their_folder(saved, tmp_path, extension, key):
+    (tmp_path / "inner").mkdir()
+    path = saved(body(), f"scan.{extension}", False)
+    data = next(file for file in tmp_path.glob("scan.*raw"))
+    header = tmp_path / "inner" / path.name
+    header.write_text(path.read_text().replace(key + data.name, f"{key}../{data.name}"))
+    rejected(header, "outside its folder")
+    header.write_text(path.read_text())
+    rejected(header, "not there")
+    (tmp_path / "inner" / data.name).symlink_to(data)
+    rejected(header, "outside its folder")
+    header.write_text(path.read_text().replace(key + data.name, f"{key}LIST"))
+    rejected(header, "several files")
+
+
+def test_series_of_a_file_makes_no_sense(saved):
+    rejected(saved(body()), "not DICOM", series="1.2.3")
+
+
+# --- the scans of a folder
+
+
+def test_batch_is_sorted_without_masks_hidden_files_and_links_out(saved, tmp_path):
+    outside = tmp_path / "outside"
+    batch = tmp_path / "batch"
+    for folder in (outside, batch / "rawdata" / "sub-2", batch / "derivatives" / "sub-2", batch / ".cache"):
+        folder.mkdir(parents=True)
+    files = ["rawdata/sub-2/sub-2_ct.nii.gz", "b.nrrd", "a.mha", "c.mhd"]
+    ignored = ["derivatives/sub-2/sub-2_seg-vert_msk.nii.gz", "x_msk.nii.gz", "._b.nrrd", ".cache/d.mha", "notes.txt"]
+    for name in files + ignored:
+        (batch / name).touch()
+    (outside / "e.nii").touch()
+    (batch / "e.nii").symlink_to(outside / "e.nii")
+    (batch / "more").symlink_to(outside)
+    assert find_scans(batch) == sorted(batch / name for name in files)
+    assert find_scans(batch / "b.nrrd") == [batch / "b.nrrd"]
+
+
+def test_folder_without_scans(tmp_path):
+    with pytest.raises(SpineError, match="holds no CT"):
+        find_scans(tmp_path)
+    with pytest.raises(SpineError, match="does not exist"):
+        find_scans(tmp_path / "none")
+
+
+# --- resampling
+
+
+def linear(points: np.ndarray) -> np.ndarray:
+    """A field that linear interpolation and block averages keep exactly."""
+    return points @ [3.0, -2.0, 1.5] + 7.0
+
+
+def field_image(direction, spacing, size=(30, 28, 26), origin=(3.0, -7.0, 11.0)) -> sitk.Image:
+    """The linear field sampled on a grid."""
+    indices = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), -1)
+    points = (indices * spacing) @ np.reshape(direction, (3, 3)).T + origin
+    return image_of(linear(points).astype(np.float32).transpose(2, 1, 0), spacing, origin, direction)
+
+
+def lattice(image: sitk.Image) -> np.ndarray:
+    """The points (z, y, x, 3) of an image along the LPS axes."""
+    axes = [
+        o + s * np.arange(n) for o, s, n in zip(image.GetOrigin(), image.GetSpacing(), image.GetSize(), strict=True)
+    ]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1).transpose(2, 1, 0, 3)
+
+
+def turn(axis: int, degrees: float) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(3)
+    others = [i for i in range(3) if i != axis]
+    matrix[np.ix_(others, others)] = [[c, -s], [s, c]]
+    return matrix
+
+
+@given(
+    order=st.permutations(range(3)),
+    flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
+    tilt=st.floats(-30, 30),
+    step=st.sampled_from([0.7, 1.0, 2.0, 3.3, (2.0, 1.0, 4.0)]),
+)
+@settings(max_examples=40, deadline=None)
+def test_resampling_is_exact_for_a_linear_field(order, flips, tilt, step):
+    direction = turn(0, tilt) @ (np.eye(3)[list(order)] * flips)
+    image = field_image(direction, (1.0, 0.8, 1.3))
+    result = resample(image, step)
+    voxels, points = sitk.GetArrayFromImage(result), lattice(result)
+    spacing = np.broadcast_to(step, 3)
+    assert result.GetPixelID() == sitk.sitkFloat32
+    np.testing.assert_array_equal(np.reshape(result.GetDirection(), (3, 3)), np.eye(3))
+    steps = np.divide(result.GetOrigin(), spacing)
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-9)
+    # Deep inside every value is right; at the border a voxel's width is clamped or lost to whole blocks.
+    indices = (points - image.GetOrigin()) @ direction / image.GetSpacing()
+    margin = 2 * spacing.max() / 0.8 + 1
+    inside = ((indices > margin) & (indices < np.array(image.GetSize()) - 1 - margin)).all(-1)
+    assert inside.any()
+    np.testing.assert_allclose(voxels[inside], linear(points[inside]), atol=1e-2)
+    outside = ((indices < -1) | (indices > np.array(image.GetSize()))).any(-1)
+    assert (voxels[outside] == -1024).all()
+
+
+@given(
+    lower=st.tuples(*[st.floats(-20, 30)] * 3),
+    extent=st.tuples(*[st.floats(0.5, 30)] * 3),
+    step=st.sampled_from([0.9, 2.0, 4.0]),
+    tilt=st.sampled_from([0.0, 17.0]),
+)
+@settings(max_examples=40, deadline=None)
+def test_crops_agree_with_the_whole(lower, extent, step, tilt):
+    noise = np.random.default_rng(1).integers(-1000, 1000, (26, 28, 30)).astype(np.int16)
+    image = image_of(noise, (1.0, 0.8, 1.3), (3.0, -7.0, 11.0), turn(2, tilt) @ np.diag([-1, -1, 1]))
+    box = SpineBox(lower, np.add(lower, extent))
+    whole, part = resample(image, step), resample(image, step, box)
+    shift = np.round((np.subtract(part.GetOrigin(), whole.GetOrigin())) / step).astype(int)
+    np.testing.assert_allclose(np.add(whole.GetOrigin(), shift * step), part.GetOrigin(), atol=1e-9)
+    start, stop = np.maximum(shift, 0), np.minimum(shift + part.GetSize(), whole.GetSize())
+    common = tuple(slice(a, max(a, b)) for a, b in zip(start[::-1], stop[::-1], strict=True))
+    here = tuple(slice(a, max(a, b)) for a, b in zip((start - shift)[::-1], (stop - shift)[::-1], strict=True))
+    voxels = sitk.GetArrayFromImage(part)
+    np.testing.assert_allclose(voxels[here], sitk.GetArrayFromImage(whole)[common], atol=1e-2)
+    voxels[here] = -1024
+    assert (voxels == -1024).all()
+    points = lattice(part).reshape(-1, 3)
+    if (np.array(extent) > step).all():
+        assert box.contains(points[[0, -1]]).all() or np.allclose(np.clip(points, lower, box.upper), points, atol=1e-5)
+        assert (points[0] - lower < step + 1e-6).all() and (box.upper - points[-1] < step + 1e-6).all()
+
+
+def test_coarse_grids_are_averaged_not_picked():
+    # A checkerboard of +-100 is pure aliasing: its average is 0 wherever a whole block is seen.
+    board = (100 * (-1) ** np.indices((16, 16, 16)).sum(0)).astype(np.int16)
+    voxels = sitk.GetArrayFromImage(resample(image_of(board, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), 4.0))
+    assert np.abs(voxels[voxels != -1024]).max() == 0
+
+
+def test_fill_and_a_box_off_the_image():
+    far = SpineBox((500, 500, 500), (520, 520, 520))
+    assert (sitk.GetArrayFromImage(resample(image_of(body()), 4.0, far, fill=-7.0)) == -7.0).all()
+
+
+def test_grids_are_the_same_within_a_micrometre():
+    image = image_of(body())
+    assert same_grid(image, image_of(body(), origin=(-30.0005, 12.5, -500.25)))
+    assert not same_grid(image, image_of(body(), origin=(-30.01, 12.5, -500.25)))
+    assert not same_grid(image, image_of(body()[1:]))
+    assert not same_grid(image, image_of(body(), direction=np.diag([-1.0, 1, 1])))
+
+
+# --- writing
+
+
+@pytest.mark.parametrize("name", ["out.nii.gz", "out.nrrd", "out.mha"])
+def test_written_images_read_back(tmp_path, name):
+    image = image_of(body(), direction=turn(1, 20))
+    write_image(image, tmp_path / name)
+    back = sitk.ReadImage(str(tmp_path / name))
+    assert same_grid(image, back, 1e-3)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), body())
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["out.nii.gz", "out.nrrd", "out.mha"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, name, capfd):
+    (tmp_path / name).write_text("old")
+    noise = np.random.default_rng(0).integers(-1000, 1000, (30, 40, 50)).astype(np.int16)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(SpineError, match=name) as caught:
+            write_image(image_of(noise), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "space" in str(caught.value)
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "old"
+
+
+def test_unwritable_places(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(SpineError, match="cannot be written"):
+            write_image(image_of(body()), folder / "out.nii.gz")
+    with pytest.raises(SpineError, match=r"must end in \.nii\.gz"):
+        write_image(image_of(body()), tmp_path / "out.jpg")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+# --- real scans
+
+real = pytest.mark.skipif(not SHARED.is_dir(), reason="the research data beside the project (../shared) are not here")
+
+
+@real
+def test_real_scans_are_read():
+    cases = [*sorted(SHARED.glob("ct/*/ct.nii.gz"))[::5], SHARED / "ct" / "ts0328_boneonly" / "ct.nii.gz"]
+    for path in cases:
+        boneonly = path.parent.name.endswith("boneonly")
+        scan = read_ct(path, force=boneonly)
+        assert scan.name == path.parent.name and scan.warnings == ()
+        assert scan.image.GetPixelID() == sitk.sitkInt16
