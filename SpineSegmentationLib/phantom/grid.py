@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
@@ -60,9 +61,13 @@ class Grid:
         """The width in mm over which a surface is blurred by the voxels."""
         return float(np.prod(self.spacing) ** (1 / 3))
 
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return np.linalg.inv(self.steps)
+
     def window(self, pose: Pose, half: np.ndarray, margin: float) -> Window | None:
         """The voxels that hold the box ``pose`` +- ``half`` mm (in its axes), widened; None if it lies outside."""
-        inverse = np.linalg.inv(self.steps)
+        inverse = self._inverse
         centre = inverse @ (pose.position - self.origin)
         reach = np.abs(inverse @ pose.axes) @ np.asarray(half, float) + margin * np.linalg.norm(inverse, axis=1)
         start = np.maximum(np.ceil(centre - reach), 0).astype(int)

@@ -110,6 +110,8 @@ class _Canvas:
 
 def _draw_vertebra(canvas: _Canvas, member: Member, rng: np.random.Generator) -> None:
     spec, grid = canvas.spec, canvas.grid
+    if grid.window(Pose(member.pose.position, np.eye(3)), np.full(3, 100.0), 0.0) is None:
+        return
     lips = rng.gamma(1.5, 1.0, 3) * 3.0 * spec.degeneration * (member.place > 2)
     marrow = spec.trabecular * float(rng.normal(1, 0.05)) * (1.0 + 0.25 * (member.place < 7))
     if member.level.name == "C1":

@@ -29,6 +29,11 @@ class Shape:
         return Shape(frame.of(self.pose), self.half, self.distance)
 
 
+def _cross(a: Vector | np.ndarray, b: Vector | np.ndarray) -> np.ndarray:
+    """As numpy.cross, ten times faster for single vectors."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
 def bar(
     start: Vector,
     end: Vector,
@@ -43,9 +48,9 @@ def bar(
     a, b = np.asarray(start, float), np.asarray(end, float)
     length = float(np.linalg.norm(b - a))
     along = (b - a) / length
-    side = np.cross(up, along)
+    side = _cross(up, along)
     if np.linalg.norm(side) < 1e-3:
-        side = np.cross((1.0, 0.3, 0.0), along)
+        side = _cross((1.0, 0.3, 0.0), along)
     side /= np.linalg.norm(side)
     ra, rb = radius if isinstance(radius, tuple) else (radius, radius)
     ha, hb = height if isinstance(height, tuple) else (height, height)
@@ -61,7 +66,7 @@ def bar(
         return np.sqrt(squared) - (np.float32((ra + rb) / 2) + near * np.float32((rb - ra) / length))
 
     r = max(ra, rb)
-    pose = Pose((a + b) / 2, np.stack([side, np.cross(along, side), along], axis=1))
+    pose = Pose((a + b) / 2, np.array([side, _cross(along, side), along]).T)
     return Shape(pose, np.array([r, r + max(ha, hb), length / 2 + r]), distance)
 
 

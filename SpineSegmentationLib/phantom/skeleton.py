@@ -8,16 +8,9 @@ import numpy as np
 
 from ..anatomy import Level
 from .column import Column, Member
-from .dimensions import profile
 from .grid import Pose, rotation
 from .shapes import Shape, Vector, bar, chain, ellipsoid
-
-CAGE_WIDTH = profile("6:42 7:56 8:76 9:92 10:104 12:120 14:130 16:134 18:130 20:124 24:120")
-"""Half the inner width of the trunk, mm, at a place of the column (see :func:`~.dimensions.profile`)."""
-CAGE_FRONT = profile("6:40 7:52 8:68 9:82 10:94 12:112 14:124 16:128 18:124 20:112 24:100")
-"""How far it reaches in front of the bodies' centres."""
-CAGE_BACK = profile("6:24 7:30 8:36 9:40 12:43 15:42 17:38 18:34 20:30 24:30")
-"""How far it reaches behind them."""
+from .trunk import CAGE_BACK, CAGE_FRONT, CAGE_WIDTH
 
 
 def ribs(member: Member, turn: np.ndarray, scale: float) -> list[list[Shape]]:

@@ -152,7 +152,7 @@ class PhantomSpec:
         levels = cls(thoracic=thoracic, lumbar=lumbar).levels
         first = int(rng.integers(-4, len(levels) - 2))
         last = first + int(rng.integers(3, 14))
-        window = levels[max(first, 0) : min(last, len(levels) - 1) + 1]
+        window = levels[max(first, 0) : max(last, 0) + 1]
 
         def some(count: int, among: tuple[Level, ...] = levels) -> tuple[Level, ...]:
             start = int(rng.integers(0, max(len(among) - count, 0) + 1))
