@@ -22,11 +22,12 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import Level
+from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
 from ..files import axis_codes, read_centroids, read_json
 from ..image_files import extension, read_volume
 from ..spine import Centroid, Centroids
+from .metrics import label_array
 
 CHALLENGE_AXES = {"ctd": ("I", "P", "L"), "iso-ctd": ("P", "I", "R"), "ctd-iso": ("P", "I", "R")}
 """The axes X, Y, Z of the centroid files of the challenges, 2019 and 2020, which do not state them."""
@@ -196,7 +197,7 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
     complete: dict[Level, bool] = {}
     if files.mask:
         try:
-            mask = read_volume(files.mask)
+            mask = read_mask(files.mask)
             notes += _odd_codes(mask, files.mask)
         except SpineError as error:
             problems.append(str(error))
@@ -212,16 +213,44 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
     if files.measurements:
         try:
             complete |= _measured_completeness(files.measurements)
-        except (OSError, ValueError, csv.Error) as error:
+        except (OSError, ValueError, KeyError, csv.Error) as error:
             notes.append(f"{files.measurements}: completeness not read ({error})")
     return Annotation(mask, centroids, complete, tuple(notes), tuple(problems))
 
 
+def read_mask(path: Path) -> sitk.Image:
+    """A label map as uint8, whatever whole numbers the file holds.
+
+    Raises:
+        SpineError: unreadable, not 3D, or values that are no codes.
+    """
+    image = read_volume(path)
+    try:
+        labels = label_array(image)
+    except SpineError as error:
+        raise SpineError(f"{path}: {error}") from error
+    if image.GetPixelID() == sitk.sitkUInt8:
+        return image
+    mask = sitk.GetImageFromArray(labels)
+    mask.CopyInformation(image)
+    return mask
+
+
+def _codes(mask: sitk.Image) -> set[int]:
+    counts = sum(np.bincount(plane.ravel(), minlength=256) for plane in label_array(mask))
+    return set(np.flatnonzero(counts).tolist()) - {0}
+
+
+def levels_of_mask(mask: sitk.Image) -> set[Level]:
+    """The vertebrae that have a voxel in a label map."""
+    return {Level(code) for code in _codes(mask) if code in Level._value2member_map_}
+
+
 def _odd_codes(mask: sitk.Image, path: Path) -> list[str]:
-    codes = set(np.unique(sitk.GetArrayViewFromImage(mask)).tolist()) - {0}
+    codes = _codes(mask)
     if not codes:
         return [f"{path.name}: the mask is empty"]
-    odd = sorted(codes - {int(level) for level in Level} - {26, 27})
+    odd = sorted(codes - {int(level) for level in Level} - {SACRUM, COCCYX})
     return [f"{path.name}: codes that are no vertebra count as background: {odd[:8]}"] if odd else []
 
 
@@ -257,7 +286,7 @@ def _from_challenge(path: Path, entries: list, grid: sitk.Image, axes: tuple[str
         try:
             code = int(entry["label"])
             along = {axis: float(entry[name]) for axis, name in zip(axes, "XYZ", strict=True)}
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise SpineError(f"{path}: entry {number} must have label, X, Y and Z as numbers") from error
         if code not in Level._value2member_map_:
             continue
@@ -280,7 +309,7 @@ def _stated_completeness(path: Path) -> dict[Level, bool]:
     for point in points:
         if isinstance(point, dict) and isinstance(point.get("complete"), bool):
             try:
-                complete[Level.parse(point["label"])] = point["complete"]
+                complete[Level.parse(str(point["label"]))] = point["complete"]
             except (ValueError, KeyError):
                 continue
     return complete
@@ -304,8 +333,7 @@ def centroids_of_mask(mask: sitk.Image) -> Centroids:
     The body is where the mask is thickest: the centre is the mean of the places whose distance to the surface is
     at least 90 % of the largest. C1 has no body; its centre is the mean of its voxels.
     """
-    array = sitk.GetArrayViewFromImage(mask)
-    labels = array if array.dtype.kind in "ui" else array.astype(np.uint8)
+    labels = label_array(mask)
     spacing = np.array(mask.GetSpacing()[::-1])
     # Steps of about 1 mm are fine enough for a centre and keep the distance transform cheap.
     step = np.maximum(np.floor(1.0 / spacing + 1e-6), 1).astype(int)

@@ -144,7 +144,7 @@ def score_scan(
         labelling = labelling_scores(truth.centroids, centroids or Centroids())
     if "segmentation" in tasks and truth.mask is not None:
         segmentation, failure = _segmentation(scan, truth.mask, prediction.mask)
-        if failure and not failures:
+        if failure and (prediction.mask is not None or not failures):
             failures.append(failure)
     levels = {*(labelling.hits if labelling else ()), *(segmentation.dice if segmentation else ())}
     return ScanResult(
