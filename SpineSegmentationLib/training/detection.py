@@ -11,7 +11,7 @@ from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from .deformation import Deformation, sample
 from .losses import heatmap_loss
-from .subjects import Subject
+from .subjects import Subject, shares
 from .synthesis import scan, synthesise
 
 
@@ -24,8 +24,7 @@ class DetectionTask:
 
     def __init__(self, subjects: list[Subject]) -> None:
         self.subjects = [s for s in subjects if s.hu is not None or s.whole]
-        self.weights = np.array([1.0 if s.hu is not None else 2.0 for s in self.subjects])
-        self.weights /= self.weights.sum()
+        self.weights = shares(self.subjects, np.ones(len(self.subjects)), {"real": 0.55, "atlas": 0.25, "phantom": 0.2})
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

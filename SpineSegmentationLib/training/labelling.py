@@ -13,11 +13,11 @@ from ..labelling.anduin import SPACING, project
 from ..networks.blocks import normalise_hu
 from .deformation import Deformation, sample
 from .losses import heatmap_loss, median_frequency_weights
-from .subjects import Subject
+from .subjects import Subject, shares
 from .synthesis import scan, synthesise
 
-SIGMA = 6.0  # mm
-BACKGROUND_WEIGHT = 0.1
+SIGMA = 5.0  # mm
+BACKGROUND_WEIGHT = 0.5
 LONGEST = 260  # rows of a training window: 520 mm
 
 
@@ -45,9 +45,8 @@ class LabellingTask:
             for level in s.levels:
                 counts[level.rank] += 1
         self.class_weights = median_frequency_weights(counts)
-        # Real scans teach what a level looks like; the few atlases with all tissues teach the whole column.
-        self.weights = np.array([2.0 if s.hu is not None else 3.0 if s.whole else 0.7 for s in self.subjects])
-        self.weights /= self.weights.sum()
+        whole = np.array([4.0 if s.hu is None and s.whole else 1.0 for s in self.subjects])
+        self.weights = shares(self.subjects, whole, {"real": 0.5, "atlas": 0.28, "phantom": 0.22})
 
     def draw(self, rng: np.random.Generator) -> Views:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -11,7 +11,7 @@ from ..networks.heatmap import gaussians
 from ..segmentation.anduin import CENTRE, SIGMA, SIZE, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
-from .subjects import Subject
+from .subjects import Subject, shares
 from .synthesis import UNKNOWN, VERTEBRA_CODES, scan, synthesise
 
 
@@ -31,12 +31,10 @@ class SegmentationTask:
             for level, position in zip(s.levels, s.positions, strict=True)
             if (s.labels == level).any()
         ]
-        # A person with many vertebrae must not outweigh the others; real bone counts three times.
-        counts = {s.name: sum(v[0] is s for v in self.vertebrae) for s, *_ in self.vertebrae}
-        self.weights = np.array(
-            [(3.0 if s.hu is not None else 1.0) / counts[s.name] ** 0.5 for s, *_ in self.vertebrae]
-        )
-        self.weights /= self.weights.sum()
+        # A person with many vertebrae must not outweigh the others.
+        people = [s for s, *_ in self.vertebrae]
+        even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
+        self.weights = shares(people, even, {"real": 0.35, "atlas": 0.45, "phantom": 0.2})
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -32,6 +32,7 @@ class Subject:
         whole: labels name every tissue (0 is air); otherwise 0 is unknown.
         levels: the annotated vertebrae, and ``positions`` (N, 3) their centroids in voxel indices z,y,x.
         spacing: mm, isotropic.
+        source: ``"real"``, ``"atlas"`` or ``"phantom"``.
     """
 
     name: str
@@ -41,10 +42,22 @@ class Subject:
     levels: tuple[Level, ...]
     positions: np.ndarray
     spacing: float
+    source: str = "real"
 
     @property
     def shape(self) -> np.ndarray:
         return np.array((self.labels if self.hu is None else self.hu).shape)
+
+
+def shares(subjects: list[Subject], weights: np.ndarray, of_source: dict[str, float]) -> np.ndarray:
+    """Probabilities of drawing each subject: ``weights`` within a source, the given share for each source."""
+    sources = np.array([subject.source for subject in subjects])
+    result = np.zeros(len(subjects))
+    for source, share in of_source.items():
+        mine = sources == source
+        if mine.any():
+            result[mine] = share * weights[mine] / weights[mine].sum()
+    return result / result.sum()
 
 
 def _resample_labels(labels: sitk.Image, spacing: float) -> sitk.Image:
