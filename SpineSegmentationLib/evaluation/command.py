@@ -29,7 +29,24 @@ def evaluate(
     challenge: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score predictions, compare the methods and write the report.
+    """Score predictions, compare the methods and write the report (:func:`.report.write_report`).
+
+    Args:
+        truth, predictions, challenge, progress: as for :func:`score_folders`.
+        report: where to write: a folder, or the name of the HTML file.
+
+    Raises:
+        SpineError: as :func:`score_folders`, or the report cannot be written.
+    """
+    evaluation = score_folders(truth, predictions, challenge, progress)
+    write_report(evaluation, Path(report))
+    return evaluation
+
+
+def score_folders(
+    truth: Path, predictions: Mapping[str, Path], challenge: bool = False, progress: Progress | None = None
+) -> Evaluation:
+    """Score predictions and compare the methods.
 
     A prediction that is missing, damaged or on another grid never stops the evaluation: its scan counts as one on
     which nothing was predicted, and a message says why. A scan whose truth cannot be read is left out, with a message.
@@ -38,13 +55,12 @@ def evaluate(
         truth: a folder in one of the layouts of :mod:`.dataset`. Sub-folders such as VerSe's ``02_validation`` and
             ``03_test`` are data sets of their own.
         predictions: for every method its folder.
-        report: where to write; a folder, or the name of the HTML file (see :func:`.report.write_report`).
         challenge: put 1000 mm and 100 mm for missing vertebrae and rank by all four measures, as in 2019.
         progress: called before every scan.
 
     Raises:
-        SpineError: a folder is not there or holds nothing of use, no prediction of a method fits any scan, no truth
-            could be read, or the report cannot be written.
+        SpineError: a folder is not there or holds nothing of use, no prediction of a method fits any scan, or no truth
+            could be read.
     """
     scans = find_scans(Path(truth))
     folders = {method: find_scans(Path(folder), predictions=True) for method, folder in predictions.items()}
@@ -74,9 +90,7 @@ def evaluate(
 
     ranking = rank(results, challenge) if len(folders) > 1 else None
     tables = all_tables(results, ranking, challenge)
-    evaluation = Evaluation(tuple(results), tuple(tables), ranking, pictures, tuple(messages), challenge)
-    write_report(evaluation, Path(report))
-    return evaluation
+    return Evaluation(tuple(results), tuple(tables), ranking, pictures, tuple(messages), challenge)
 
 
 def _tasks(
@@ -106,7 +120,7 @@ def _read_truth(scan: ScanFiles, messages: list[str]) -> tuple[sitk.Image | None
     ct = None
     if scan.ct:
         try:
-            ct = read_volume(scan.ct)
+            ct = read_volume(scan.ct, messages)
         except SpineError as error:
             messages.append(f"truth: {error}; shown without the CT")
     truth = read_annotation(scan, ct)

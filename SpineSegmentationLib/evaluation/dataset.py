@@ -197,7 +197,7 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
     complete: dict[Level, bool] = {}
     if files.mask:
         try:
-            mask = read_mask(files.mask)
+            mask = read_mask(files.mask, notes)
             notes += _odd_codes(mask, files.mask)
         except SpineError as error:
             problems.append(str(error))
@@ -218,13 +218,15 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
     return Annotation(mask, centroids, complete, tuple(notes), tuple(problems))
 
 
-def read_mask(path: Path) -> sitk.Image:
+def read_mask(path: Path, warnings: list[str]) -> sitk.Image:
     """A label map as uint8, whatever whole numbers the file holds.
+
+    Adds a warning when the file does not state how it lies in the body.
 
     Raises:
         SpineError: unreadable, not 3D, or values that are no codes.
     """
-    image = read_volume(path)
+    image = read_volume(path, warnings)
     try:
         labels = label_array(image)
     except SpineError as error:

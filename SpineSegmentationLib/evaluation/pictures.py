@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import matplotlib
 import numpy as np
 import SimpleITK as sitk
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
 from ..anatomy import Level
-from ..spine import Centroids
+from ..spine import Centroids, Point
 from .dataset import Annotation
 from .results import ScanResult
 
 MISSED, SURPLUS, MISNAMED = (1.0, 0.15, 0.1), (0.1, 0.65, 1.0), (1.0, 0.2, 0.9)
 """RGB of the errors: truth that was not predicted, prediction where there is no vertebra, the wrong name."""
+
+WHITE = (1.0, 1.0, 1.0)
+FONT = matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf"
 
 WINDOW = (-250.0, 1100.0)
 """HU shown as black and as white."""
@@ -40,7 +44,7 @@ class Plane:
     points: np.ndarray
     axis: int
 
-    def place(self, position: tuple[float, float, float]) -> tuple[float, float]:
+    def place(self, position: Point) -> tuple[float, float]:
         """Column and row of a point, projected onto the plane."""
         return position[self.axis] - self.points[0, 0, self.axis], self.points[0, 0, 2] - position[2]
 
@@ -130,57 +134,48 @@ def _with_errors(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray) ->
 
 def _drawn(panels: list[tuple[Plane, np.ndarray, Annotation, bool]], truth: Annotation, result: ScanResult) -> bytes:
     height = max(image.shape[0] for _, image, _, _ in panels)
-    widths = [image.shape[1] for _, image, _, _ in panels]
-    scale, gap, top = float(np.clip(620 / height, 1.0, 2.0)), 4.0, 14.0
-    figure = Figure(
-        figsize=(scale * (sum(widths) + 3 * gap) / 100, scale * (height + top) / 100), dpi=100, facecolor="black"
-    )
-    left = 0.0
-    for (plane, image, annotation, is_prediction), width in zip(panels, widths, strict=True):
-        axes = figure.add_axes(
-            (left / (sum(widths) + 3 * gap), 0, width / (sum(widths) + 3 * gap), height / (height + top))
-        )
-        axes.imshow(image, interpolation="nearest", aspect="auto")
-        axes.set_axis_off()
-        axes.set_title("prediction" if is_prediction else "truth", fontsize=8, color="white", pad=2)
+    scale, gap, top = float(np.clip(620 / height, 1.0, 2.0)), 6, 16
+    sizes = [(round(scale * image.shape[1]), round(scale * image.shape[0])) for _, image, _, _ in panels]
+    picture = Image.new("RGB", (sum(w for w, _ in sizes) + 3 * gap, max(h for _, h in sizes) + top))
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(FONT, 11)
+    left = 0
+    for (plane, image, annotation, is_prediction), size in zip(panels, sizes, strict=True):
+        panel = Image.fromarray((255 * image).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+        picture.paste(panel, (left, top))
+        title = "prediction" if is_prediction else "truth"
+        draw.text((left + size[0] / 2, top / 2), title, "white", font, anchor="mm")
         for text, position, color in _names(annotation.centroids, truth.centroids, result, is_prediction):
-            _write(axes, plane, text, position, color)
-        axes.set_xlim(-0.5, image.shape[1] - 0.5)
-        axes.set_ylim(image.shape[0] - 0.5, -0.5)
-        left += width + gap
+            column, row = np.multiply(plane.place(position), scale)
+            if 0 <= column < size[0] and 0 <= row < size[1]:
+                _write(draw, font, text, (left + column, top + row), color)
+        left += size[0] + gap
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="jpeg", dpi=100, facecolor="black", pil_kwargs={"quality": 82, "optimize": True})
+    picture.save(buffer, format="jpeg", quality=82, optimize=True)
     return buffer.getvalue()
 
 
-def _names(centroids: Centroids | None, truth: Centroids | None, result: ScanResult, is_prediction: bool):
+def _names(
+    centroids: Centroids | None, truth: Centroids | None, result: ScanResult, is_prediction: bool
+) -> Iterator[tuple[str, Point, tuple[float, float, float]]]:
     """Text, place and colour of what is written into a panel."""
-    labelling = result.labelling
+    labelling = result.labelling if is_prediction else None
     for point in centroids or ():
-        text, color = point.level.name, "white"
-        if is_prediction and labelling is not None:
-            if point.level in labelling.extra:
-                color = SURPLUS
-            elif not labelling.hits[point.level]:
-                color = MISNAMED
-        yield text, point.position, color
-    if is_prediction and labelling is not None and truth is not None:
-        for point in truth:
-            if point.level in labelling.missing:
-                yield f"no {point.level.name}", point.position, MISSED
+        color = WHITE
+        if labelling is not None and point.level in labelling.extra:
+            color = SURPLUS
+        elif labelling is not None and not labelling.hits[point.level]:
+            color = MISNAMED
+        yield point.level.name, point.position, color
+    if labelling is not None and truth is not None:
+        for level in labelling.missing:
+            yield f"no {level.name}", truth[level].position, MISSED
 
 
-def _write(axes: Axes, plane: Plane, text: str, position: tuple[float, float, float], color) -> None:
-    column, row = plane.place(position)
-    axes.plot(column, row, "+", color=color, markersize=5, markeredgewidth=1)
-    axes.text(
-        column + (8 if not text.startswith("no ") else -8),
-        row,
-        text,
-        color=color,
-        fontsize=7,
-        va="center",
-        ha="left" if not text.startswith("no ") else "right",
-        weight="normal" if color == "white" else "bold",
-        clip_on=True,
-    )
+def _write(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, text: str, place, color) -> None:
+    """A cross at the place and the text beside it; to the left for what is missing, so that both can be read."""
+    x, y = place
+    ink = tuple(round(255 * part) for part in color)
+    draw.line([(x - 4, y), (x + 4, y)], ink)
+    draw.line([(x, y - 4), (x, y + 4)], ink)
+    at, anchor = ((x - 8, y), "rm") if text.startswith("no ") else ((x + 8, y), "lm")
+    draw.text(at, text, ink, font, anchor=anchor, stroke_width=1, stroke_fill="black")
