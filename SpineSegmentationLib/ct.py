@@ -86,7 +86,7 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
         SpineError: not there, damaged, not a 3D CT in Hounsfield units, no such series.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():
         raise SpineError(f"{path} does not exist; give a CT file or a folder")
     warnings: list[str] = []
     if path.is_dir() or (not extension(path) and dicom.is_dicom(path)):
@@ -95,7 +95,7 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
     elif extension(path):
         if series:
             raise SpineError(f"{path} is not DICOM: a series can only be chosen in a DICOM folder")
-        image, source = read_volume(path), str(path)
+        image, source = read_volume(path, warnings), str(path)
         name = path.name[: -len(extension(path))]
     else:
         raise SpineError(f"{path} is no known volume file; give DICOM or {', '.join(EXTENSIONS)}")
@@ -134,8 +134,8 @@ def in_hounsfield(image: sitk.Image, path: Path, force: bool, warnings: list[str
             warnings.append("the values look like Hounsfield units plus 1024; 1024 subtracted")
         elif low > GREATEST_LOW or high < LEAST_HIGH:
             raise SpineError(
-                f"{path} holds values from {low:g} to {high:g}, which cannot be Hounsfield units of a CT (fat, lung and "
-                f"air are below {GREATEST_LOW}, bone above {LEAST_HIGH}); give a CT, or --force to take them as they are"
+                f"{path} holds values from {low:g} to {high:g}, which cannot be Hounsfield units (fat, lung and air "
+                f"lie below {GREATEST_LOW}, bone above {LEAST_HIGH}); give a CT, or --force to take them as they are"
             )
     if voxels.dtype == np.int16 and low >= AIR and not shift:
         return image

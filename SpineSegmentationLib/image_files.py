@@ -28,8 +28,10 @@ def extension(path: Path) -> str:
     return next((known for known in EXTENSIONS if path.name.lower().endswith(known)), "")
 
 
-def read_volume(path: Path) -> sitk.Image:
+def read_volume(path: Path, warnings: list[str]) -> sitk.Image:
     """The image of a volume file, any real pixel type, with a plausible grid (it may be sheared).
+
+    Adds a warning when the file does not state how it lies in the body.
 
     Raises:
         SpineError: not such a file, truncated or corrupt, its data lie outside its folder, not a 3D scalar volume,
@@ -49,13 +51,22 @@ def read_volume(path: Path) -> sitk.Image:
             raise SpineError(f"{path} {DAMAGED}") from error
         check.result()
     image = image[:, :, :, 0] if image.GetDimension() == 4 else image
-    if extension(path) in NIFTI and (holes := nifti.not_numbers(path, nifti.read_header(path))) is not None:
-        voxels = sitk.GetArrayFromImage(image)
-        voxels[holes.reshape(voxels.shape)] = np.nan
-        filled = sitk.GetImageFromArray(voxels)
-        filled.CopyInformation(image)
-        return filled
-    return image
+    return _as_stated(path, image, warnings) if extension(path) in NIFTI else image
+
+
+def _as_stated(path: Path, image: sitk.Image, warnings: list[str]) -> sitk.Image:
+    """The image of a NIfTI file with NaN where the file has NaN or infinity."""
+    header = nifti.read_header(path)
+    if not header.oriented:
+        warnings.append("the file does not state its orientation (qform and sform codes are 0): left may be right")
+    holes = nifti.not_numbers(path, header)
+    if holes is None:
+        return image
+    voxels = sitk.GetArrayFromImage(image)
+    voxels[holes.reshape(voxels.shape)] = np.nan
+    result = sitk.GetImageFromArray(voxels)
+    result.CopyInformation(image)
+    return result
 
 
 def check_intact(path: Path) -> None:
@@ -75,6 +86,8 @@ def _open(path: Path) -> sitk.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
+        if extension(path) in NIFTI and nifti.is_version_2(path):
+            raise SpineError(f"{path} is NIfTI-2, which is not supported; convert it to NIfTI-1") from error
         raise SpineError(f"{path} {_reason(error)}") from error
     return reader
 

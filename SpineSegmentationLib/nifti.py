@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +18,7 @@ FLOATS = {16: "f4", 64: "f8"}
 
 @dataclass(frozen=True)
 class Header:
-    """The part of a NIfTI-1 or NIfTI-2 header that is checked.
+    """The part of a NIfTI-1 header that is checked.
 
     Attributes:
         order: byte order, ``<`` or ``>``.
@@ -25,6 +26,7 @@ class Header:
         data_type, bits: of one voxel.
         pixdim: voxel size along the first three axes, as stated.
         start: bytes before the voxels.
+        oriented: whether it states how the volume lies in the body.
     """
 
     order: str
@@ -33,6 +35,7 @@ class Header:
     bits: int
     pixdim: tuple[float, ...]
     start: int
+    oriented: bool
 
     @property
     def file_size(self) -> int:
@@ -50,27 +53,26 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path) if is_packed(path) else path.open("rb")
 
 
+def is_version_2(path: Path) -> bool:
+    """Whether the file is NIfTI-2, which ITK does not read."""
+    try:
+        with _open(path) as file:
+            return file.read(8)[4:] in (b"n+2\0", b"ni2\0")
+    except (EOFError, OSError, zlib.error):
+        return False
+
+
 def read_header(path: Path) -> Header:
-    """Raises EOFError, OSError or zlib.error when there is no NIfTI header."""
+    """Raises EOFError, OSError or zlib.error when there is no NIfTI-1 header."""
     with _open(path) as file:
-        data = file.read(540)
-    for order in "<>" if len(data) >= 348 else "":
-        (length,) = struct.unpack_from(order + "i", data)
-        if length == 348:
-            dim, pixdim = struct.unpack_from(order + "8h", data, 40), struct.unpack_from(order + "8f", data, 76)
-            data_type, bits, (start,) = (
-                *struct.unpack_from(order + "2h", data, 70),
-                struct.unpack_from(order + "f", data, 108),
-            )
-            return Header(order, dim[1 : dim[0] + 1], data_type, bits, pixdim[1:4], int(start))
-        if length == 540 == len(data):
-            dim, pixdim = struct.unpack_from(order + "8q", data, 16), struct.unpack_from(order + "8d", data, 104)
-            data_type, bits, (start,) = (
-                *struct.unpack_from(order + "2h", data, 12),
-                struct.unpack_from(order + "q", data, 168),
-            )
-            return Header(order, dim[1 : dim[0] + 1], data_type, bits, pixdim[1:4], start)
-    raise EOFError
+        data = file.read(348)
+    if len(data) < 348:
+        raise EOFError
+    order = "<" if data[:4] == struct.pack("<i", 348) else ">"
+    # From byte 40 on: dim; datatype and bitpix at 70, pixdim at 76, vox_offset at 108, qform and sform code at 252.
+    fields = struct.unpack_from(order + "8h14x2h2x8ff140x2h", data, 40)
+    dim, (data_type, bits), pixdim, start, codes = fields[:8], fields[8:10], fields[10:18], fields[18], fields[19:]
+    return Header(order, dim[1 : dim[0] + 1], data_type, bits, pixdim[1:4], int(start), any(codes))
 
 
 def not_numbers(path: Path, header: Header) -> np.ndarray | None:

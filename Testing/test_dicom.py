@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from SpineSegmentationLib.ct import find_scans, read_ct
 from SpineSegmentationLib.errors import SpineError
@@ -103,10 +103,48 @@ def test_every_voxel_keeps_its_place_and_value(tmp_path_factory, angles, step, r
     np.testing.assert_allclose(array_of(scan), planes, atol=0.5)
 
 
+def test_multi_frame_file(tmp_path):
+    """Enhanced CT (DICOM A.38): one file, the geometry in functional groups."""
+    planes = volume(6)
+    write_series(tmp_path, planes[:1])
+    path = next(tmp_path.iterdir())
+    data = pydicom.dcmread(path)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+
+    def group(**attributes) -> pydicom.Dataset:
+        item = pydicom.Dataset()
+        for key, value in attributes.items():
+            setattr(item, key, value)
+        return item
+
+    shared = group(
+        PixelMeasuresSequence=[group(PixelSpacing=[0.8, 0.7], SliceThickness=2.0, SpacingBetweenSlices=2.0)],
+        PlaneOrientationSequence=[group(ImageOrientationPatient=list(AXIAL))],
+        PixelValueTransformationSequence=[group(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")],
+    )
+    places = [group(PlanePositionSequence=[group(ImagePositionPatient=[-50, -60, -700 + 2 * k])]) for k in range(6)]
+    for tag in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept"):
+        delattr(data, tag)
+    data.NumberOfFrames, data.SharedFunctionalGroupsSequence, data.PerFrameFunctionalGroupsSequence = (
+        6,
+        [shared],
+        places,
+    )
+    data.PixelData = (planes + 1024).astype("<u2").tobytes()
+    data.save_as(path, enforce_file_format=True)
+    for given_path in (path, tmp_path):
+        scan = read_ct(given_path)
+        np.testing.assert_array_equal(array_of(scan), planes)
+        np.testing.assert_allclose(scan.image.GetSpacing(), (0.7, 0.8, 2))
+        np.testing.assert_allclose(scan.image.GetOrigin(), (-50, -60, -700))
+
+
 def test_missing_rescale_is_recognised(tmp_path):
-    write_series(tmp_path, volume(6) + 1024, intercept=None)
+    planes = volume(6) - 100
+    planes[:, 5:, 8:] = 900
+    write_series(tmp_path, np.maximum(planes, -1000) + 1024, intercept=None)
     scan = read_ct(tmp_path)
-    np.testing.assert_array_equal(array_of(scan), volume(6))
+    np.testing.assert_array_equal(array_of(scan), np.maximum(planes, -1000))
     assert "1024 subtracted" in scan.warnings[0]
 
 
