@@ -250,6 +250,15 @@ def test_impossible_specs_are_refused(wrong):
         PhantomSpec(**wrong)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(1, 30, 40), (30, 1, 40), (30, 40, 1), (1, 1, 1)])
+def test_a_single_slice_is_a_slice_of_the_volume(size):
+    spec = PhantomSpec(first=L.L2, last=L.L3)
+    thin = make_phantom(spec, (3, 3, 3), size)
+    thick = make_phantom(spec, (3, 3, 3), tuple(n + 2 for n in size))
+    assert np.array_equal(labels_of(thin), labels_of(thick)[1:-1, 1:-1, 1:-1])
+
+
 def test_impossible_grids_are_refused():
     for bad in ({"spacing": (1, 0, 1)}, {"size": (10, 10)}, {"direction": (2, 0, 0, 0, 1, 0, 0, 0, 1)}):
         with pytest.raises(SpineError):

@@ -132,7 +132,6 @@ def build_column(spec: PhantomSpec, rng: np.random.Generator) -> Column:
     for i, size in enumerate(sizes):
         up, mid = frames[i][:, 2], frames[i][:, 2] + frames[i + 1][:, 2]
         mid = mid / np.linalg.norm(mid)
-        # The atlas lies round the dens; its own "body" reaches half a disc further than its arch.
         bottom = points[-1] - up * size.height / 2
         below.append(bottom - mid * size.disc / 2)
         next_half = sizes[i + 1].height / 2 if i + 1 < len(sizes) else 0.0

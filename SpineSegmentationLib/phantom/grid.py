@@ -103,7 +103,9 @@ class Grid:
         n = np.array(self.size)
         m = np.minimum(np.ceil((n - 1) * self.spacing / step).astype(int) + 1, n)
         m = np.maximum(m, np.minimum(n, 2))
-        return Grid(self.origin, self.steps * ((n - 1) / np.maximum(m - 1, 1)), tuple(int(i) for i in m))  # type: ignore[arg-type]
+        return Grid(
+            self.origin, self.steps * np.where(n > 1, (n - 1) / np.maximum(m - 1, 1), 1), tuple(int(i) for i in m)
+        )  # type: ignore[arg-type]
 
     def enlarged(self, values: np.ndarray) -> np.ndarray:
         """Linear interpolation of an array on :meth:`coarse` to this grid."""

@@ -126,10 +126,10 @@ def _draw_vertebra(canvas: _Canvas, member: Member, rng: np.random.Generator) ->
     arch = union(grid, rest, window, 2.2, canvas.margin)
     squeezed = 1.6 if member.broken else 1.0
     inside = body < arch
-    shell = np.where(inside, np.float32(0.5 * squeezed), np.float32(1.1))
+    shell = np.where(inside, np.float32(0.42 * squeezed), np.float32(0.95))
     marrow += 120.0 * (member.broken.loss if member.broken else 0.0)
     # The arch is denser than the body: thicker walls and plates too thin for much marrow.
-    core = np.where(inside, np.float32(marrow), np.float32(0.8 * marrow + 190))
+    core = np.where(inside, np.float32(marrow), np.float32(0.9 * marrow + 80))
     canvas.bony(window, smooth_min(body, arch, 2.0), shell, core, int(member.level))
     if trunk and member.place > 9:
         size = member.size
@@ -257,9 +257,9 @@ def make_phantom(
     streams = shape_rng.spawn(len(column.members))
     for member, stream in zip(column.members, streams, strict=True):
         _draw_vertebra(canvas, member, stream)
-    canvas.solid(skeleton.sacrum(column), 1.0, 0.8 * spec.trabecular)
+    canvas.solid(skeleton.sacrum(column), 1.0, 0.8 * spec.trabecular, 4.0)
     for member in column.members:
-        for rib in skeleton.ribs(member, turn, spec.stature):
+        for rib in skeleton.ribs(member, turn, spec.stature, part_rng):
             canvas.solid(rib, 0.75, 260.0, 1.0)
     for bone in skeleton.breast_and_shoulders(column, turn) + skeleton.hips(column, turn):
         canvas.solid(bone, 1.3, 200.0)

@@ -13,7 +13,7 @@ from .shapes import Shape, Vector, bar, chain, ellipsoid
 from .trunk import CAGE_BACK, CAGE_FRONT, CAGE_WIDTH
 
 
-def ribs(member: Member, turn: np.ndarray, scale: float) -> list[list[Shape]]:
+def ribs(member: Member, turn: np.ndarray, scale: float, rng: np.random.Generator) -> list[list[Shape]]:
     """The right and the left rib of a thoracic vertebra, in LPS; empty for other levels.
 
     ``turn`` (3, 3) is the patient's own orientation: a rib begins with its vertebra and follows the trunk further on.
@@ -26,6 +26,8 @@ def ribs(member: Member, turn: np.ndarray, scale: float) -> list[list[Shape]]:
     trunk = Pose(pose.position, 0.45 * pose.axes + 0.55 * turn)
     width, front, back = (scale * float(np.interp(place, *table)) for table in (CAGE_WIDTH, CAGE_FRONT, CAGE_BACK))
     centre_y, depth = (back - front) / 2, (back + front) / 2
+    # Floating ribs differ most between people, and between the sides of one.
+    lengths = rng.normal(1, 0.22 if number > 10 else 0.03, 2).clip(0.45, 1.4)
     end = {1: 140, 11: 78, 12: 50, 13: 32}.get(number, 150)
     slope = {1: 0.55, 2: 0.6, 11: 0.75, 12: 0.9, 13: 0.6}.get(number, 0.45 + 0.02 * number)
     radius, height = (2.6, 4.2) if number == 1 else (2.8, 3.2 if number < 11 else 2.2)
@@ -33,14 +35,14 @@ def ribs(member: Member, turn: np.ndarray, scale: float) -> list[list[Shape]]:
     high = size.posterior / 2 if number in range(2, 11) else size.posterior / 4
     sweep = 17 * size.canal_depth / 16 * (1 - 0.45 * (number - 1) / 11)
     result = []
-    for side in (-1, 1):
+    for side, length in zip((-1, 1), lengths, strict=True):
         points = [
             pose.at((side * (size.width / 2 + 1.5), size.depth / 2 - 5, high)),
             pose.at((side * (size.width / 2 + 9), canal_back - 10, size.posterior / 4 + 1)),
             pose.at((side * (size.transverse / 2 + 2), canal_back - 9 + sweep, size.posterior / 4)),
         ]
         first = np.arcsin(min((size.transverse / 2 + 14) / width, 0.9))
-        for angle in np.arange(first, np.deg2rad(end), np.deg2rad(13)):
+        for angle in np.arange(first, np.deg2rad(end * length), np.deg2rad(13)):
             y = centre_y + depth * np.cos(angle)
             drop = slope * (back - y) + 6
             points.append(trunk.at((side * width * np.sin(angle), y, -drop)))
@@ -82,13 +84,14 @@ def sacrum(column: Column) -> list[Shape]:
     k = column.scale
     frame = Pose(column.sacrum.position, column.sacrum.axes * k)
     shapes = []
-    # centres of S1..S5: half width, half depth, y, z of the bodies; the curve opens forwards
-    rows = [(25, 16, 0, -13), (20, 12, 7, -38), (15, 9, 17, -60), (12, 7, 24, -80), (10, 6, 23, -97)]
-    for half_width, half_depth, y, z in rows:
-        shapes.append(
-            bar((-half_width + half_depth * 0.6, y, z), (half_width - half_depth * 0.6, y, z), half_depth, 3.0)
-        )
-    shapes.append(bar((0, 2, -4), (0, 2, -6), 12.0, 13.0, (1, 0, 0)))
+    # Slabs from S1 to S5: half width, half depth and y of the fused bodies at z; their curve opens forwards.
+    heights = (-97, -80, -60, -38, -13, -6)
+    for z in np.arange(-6.0, -98.0, -8.0):
+        half_width = float(np.interp(z, heights, (10, 12, 15, 20, 25, 26)))
+        half_depth = float(np.interp(z, heights, (6, 7, 9, 12, 15, 17)))
+        y = float(np.interp(z, heights, (23, 24, 17, 7, 0, -1)))
+        thin = min(6.0, half_depth - 1)
+        shapes.append(bar((thin - half_width, y, z), (half_width - thin, y, z), thin, half_depth - thin, (0, 1, 0.15)))
     for s in (-1, 1):
         shapes += [
             bar((s * 22, 4, -10), (s * 46, 14, -16), (10, 11), (3, 8)),

@@ -91,8 +91,8 @@ class PhantomSpec:
     fractures: tuple[Fracture, ...] = ()
     variation: float = 0.03
     degeneration: float = 0.1
-    trabecular: float = 190.0
-    cortical: float = 1100.0
+    trabecular: float = 170.0
+    cortical: float = 1050.0
     fat: float = 22.0
     contrast: float = 45.0
     table: bool = True
@@ -150,7 +150,7 @@ class PhantomSpec:
         lumbar = int(rng.choice([5, 6], p=[0.9, 0.1]))
         thoracic, lumbar = int(fixed.get("thoracic", thoracic)), int(fixed.get("lumbar", lumbar))  # type: ignore[call-overload]
         levels = cls(thoracic=thoracic, lumbar=lumbar).levels
-        first = int(rng.integers(-4, len(levels) - 2))
+        first = int(rng.integers(-2, len(levels) - 2))
         last = first + int(rng.integers(3, 14))
         window = levels[max(first, 0) : max(last, 0) + 1]
 
@@ -182,6 +182,7 @@ class PhantomSpec:
             first=window[0],
             last=window[-1],
             margin=float(rng.uniform(-12, 20)),
+            field=(float(rng.uniform(120, 240)), float(rng.uniform(130, 230))),
             offset=(float(rng.normal(0, 10)), float(rng.normal(0, 12)), float(rng.normal(0, 10))),
             rotation=tuple(float(value) for value in rng.normal(0, (6, 3, 4))),
             thoracic=thoracic,
@@ -194,8 +195,8 @@ class PhantomSpec:
             fractures=fractures,
             variation=float(rng.uniform(0.01, 0.05)),
             degeneration=old * float(rng.uniform(0.4, 1)),
-            trabecular=float(np.clip(rng.normal(230 - 150 * old, 35), 40, 330)),
-            cortical=float(rng.uniform(800, 1300)),
+            trabecular=float(np.clip(rng.normal(215 - 150 * old, 35), 20, 330)),
+            cortical=float(rng.uniform(700, 1250)),
             fat=float(rng.uniform(6, 55)),
             contrast=float(rng.uniform(100, 350)) if sometimes(0.5) else float(rng.uniform(35, 60)),
             table=sometimes(0.8),
@@ -205,7 +206,7 @@ class PhantomSpec:
             sharpness=float(rng.uniform(0, 0.8)),
             slice_thickness=float(rng.uniform(2, 5)) if thick else None,
             streaks=float(rng.uniform(10, 60)) if sometimes(0.4) else 0.0,
-            noise=float(rng.gamma(2.5, 8.0)) + 3.0,
+            noise=float(rng.gamma(2.0, 13.0)) + 3.0,
         )
         return cls(**{**values, **fixed})  # type: ignore[arg-type]
 
