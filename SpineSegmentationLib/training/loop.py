@@ -78,7 +78,7 @@ def train(
 ) -> nn.Module:
     """Trains ``steps`` steps, or the rest of them when ``folder`` holds a checkpoint, and returns averaged weights.
 
-    One-cycle learning rate, gradient norm kept below 1, exponential average of the weights (0.998 per step), bfloat16
+    The learning rate rises over the first tenth and falls along a cosine, gradient norm kept below 1, exponential average of the weights (0.998 per step), bfloat16
     on processors, float16 on CUDA. Under ``torchrun`` every process trains on its own samples and gradients are
     averaged. Interrupting loses at most the steps since the last checkpoint (every two minutes).
     """
@@ -90,7 +90,7 @@ def train(
     network = network.to(device, memory_format=layout).train()
     average = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share_of_rate(step / steps))
     start = 0
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
@@ -98,8 +98,8 @@ def train(
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
         start = state["step"]
+        schedule.last_epoch = start
         report(f"resumed at step {start} of {steps}")
     model: nn.Module = network
     if world > 1:
@@ -114,7 +114,7 @@ def train(
     def save(step: int) -> None:
         if rank == 0:
             state = {"network": network.state_dict(), "average": average.state_dict(), "step": step,
-                     "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}  # fmt: skip
+                     "optimiser": optimiser.state_dict()}  # fmt: skip
             torch.save(state, folder / "checkpoint.tmp")
             os.replace(folder / "checkpoint.tmp", checkpoint)
 
@@ -154,6 +154,13 @@ def train(
     if world > 1:
         torch.distributed.destroy_process_group()
     return average.eval()
+
+
+def _share_of_rate(progress: float) -> float:
+    """Share of the full learning rate at a share 0..1 of all steps."""
+    if progress < 0.1:
+        return 0.04 + 0.96 * progress / 0.1
+    return 0.5 + 0.5 * float(np.cos(np.pi * min((progress - 0.1) / 0.9, 1.0)))
 
 
 def plot_loss(folder: Path) -> None:

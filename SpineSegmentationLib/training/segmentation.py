@@ -20,7 +20,7 @@ class SegmentationTask:
 
     spacing = SPACING
     batch = 1
-    reuse = 1.5
+    reuse = 3
     size = (72, 88, 96)  # voxels z,y,x; smaller than SIZE, for more steps in the same time
 
     def __init__(self, subjects: list[Subject]) -> None:

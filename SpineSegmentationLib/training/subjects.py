@@ -6,9 +6,10 @@ VerSe codes for vertebrae, 26 sacrum, 30 disc, 31-54 ribs and so on (see :mod:`.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..anatomy import Level, may_follow
+from ..ct import read_ct
+from ..errors import SpineError
+from ..evaluation.dataset import find_scans, read_annotation
 from ..labelling.sequence import DISTANCE
+from ..phantom import PhantomSpec, make_phantom
 from ..resampling import resample
 from ..spine import SpineBox
 
@@ -146,7 +151,7 @@ def _make(name: str, ct: sitk.Image | None, labels: sitk.Image | None, whole: bo
 def _cut_off(levels: tuple[Level, ...], positions: np.ndarray) -> np.ndarray:
     """Which levels are shown without their body, so that their "centre" (mm) lies too far from their neighbour's."""
     cut = np.zeros(len(levels), bool)
-    for i, (upper, lower) in enumerate(zip(levels, levels[1:])):
+    for i, (upper, lower) in enumerate(itertools.pairwise(levels)):
         if may_follow(upper, lower) and np.linalg.norm(positions[i] - positions[i + 1]) > 1.6 * DISTANCE[upper]:
             cut[i if i == 0 else i + 1] = True
     return cut
@@ -195,4 +200,40 @@ def atlas_subjects(root: Path, spacing: float) -> Iterator[Subject]:
     for folder in sorted((root / "anatomy").iterdir()):
         labels = sitk.ReadImage(str(folder / "labels.nii.gz"), sitk.sitkUInt8)
         whole = bool(np.isin(sitk.GetArrayViewFromImage(labels), (70, 71)).any())
-        yield _make(folder.name, None, labels, whole, None, spacing)
+        yield replace(_make(folder.name, None, labels, whole, None, spacing), source="atlas")
+
+
+def verse_subjects(folder: Path, spacing: float) -> Iterator[Subject]:
+    """The scans of a folder in the VerSe layout that have a CT and centroids or a mask.
+
+    Raises:
+        SpineError: a file that cannot be read.
+    """
+    for scan in find_scans(folder):
+        if scan.ct is None:
+            continue
+        ct = read_ct(scan.ct).image
+        annotation = read_annotation(scan, ct)
+        if annotation.problems:
+            raise SpineError(annotation.problems[0])
+        points = {p.level: np.array(p.position) for p in annotation.centroids or ()}
+        if points:
+            yield _make(scan.name, ct, annotation.mask, False, points, spacing)
+
+
+def phantom_subjects(
+    count: int, seed: int, spacing: float, field: tuple[tuple[float, float], tuple[float, float]]
+) -> Iterator[Subject]:
+    """Phantoms of random people; ``field`` are the least and the largest field of view (width, depth) in mm.
+
+    Seeds start at 1000 + 100000 * ``seed``: those below are left for validation.
+    """
+    first = 1000 + 100_000 * seed
+    for number in range(first, first + count):
+        size = np.random.default_rng(number).uniform(*field)
+        phantom = make_phantom(PhantomSpec.random(number, field=(float(size[0]), float(size[1]))), (spacing,) * 3)
+        points = {p.level: np.array(p.position) for p in phantom.centroids}
+        if points:
+            labels = phantom.label_map if spacing == 1 else None
+            subject = _make(f"phantom{number}", phantom.ct, labels, False, points, spacing)
+            yield replace(subject, source="phantom")

@@ -1,0 +1,129 @@
+"""Trains the network of one stage from whatever data there is: phantoms, VerSe folders, shared CT and atlases."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import __version__, weights
+from .. import device as devices
+from ..errors import SpineError
+from ..networks.btrfly import Btrfly
+from ..networks.fcn import SpineFCN
+from ..networks.unet import VertebraUNet
+from .detection import DetectionTask
+from .labelling import LabellingTask
+from .loop import Task, train
+from .segmentation import SegmentationTask
+from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
+
+SOURCES = ("real", "atlas", "phantom")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a stage's network is trained: architecture, task, buffer size, phantoms' field of view in mm."""
+
+    architecture: type[nn.Module]
+    task: Callable[[list[Subject]], Task]
+    capacity: int
+    field: tuple[tuple[float, float], tuple[float, float]]
+
+
+RECIPES: dict[tuple[str, str], Recipe] = {
+    ("anduin", "detection"): Recipe(SpineFCN, DetectionTask, 64, ((180, 160), (400, 330))),
+    ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150))),
+    ("anduin", "segmentation"): Recipe(VertebraUNet, SegmentationTask, 48, ((125, 135), (130, 140))),
+}
+
+
+def train_stage(
+    *,
+    stage: str,
+    system: str,
+    width: str,
+    folder: Path,
+    steps: int,
+    seed: int,
+    device: str,
+    phantoms: int,
+    verse: list[Path],
+    shared: Path | None,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
+
+    Args:
+        stage, system: a key of ``RECIPES``.
+        width: ``"compact"`` or ``"paper"``.
+        steps: in all, those of an interrupted run included.
+        phantoms: how many to generate; ``verse``: folders in the VerSe layout; ``shared``: the folder with ``ct/`` and
+            ``anatomy/``, of which the validation cases are left out.
+
+    Returns:
+        The file of weights.
+
+    Raises:
+        SpineError: unknown stage, nothing to train on, or a folder that cannot be read.
+    """
+    recipe = RECIPES.get((system, stage))
+    if recipe is None:
+        raise SpineError(f"{system} {stage} cannot be trained; known are {', '.join(map(' '.join, RECIPES))}")
+    place = devices.choose(device)
+    spacing = recipe.task.spacing  # type: ignore[attr-defined]
+    subjects: list[Subject] = []
+    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared):
+        subjects.append(subject)
+        report(f"read {subject.name}: {len(subject.levels)} vertebrae")
+    if not subjects:
+        raise SpineError("nothing to train on; give --phantoms N, --verse DIR or --shared DIR")
+    torch.manual_seed(seed)
+    network = train(
+        recipe.architecture(width),
+        recipe.task(subjects),
+        folder,
+        steps=steps,
+        seed=seed,
+        device=place,
+        capacity=recipe.capacity,
+        report=report,
+    )
+    saved = weights.save(network, f"{system}-{stage}", width, folder)
+    card = {
+        "name": saved.name,
+        "sha256": saved.sha256,
+        "width": width,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "version": __version__,
+        "date": date.today().isoformat(),
+        "seed": seed,
+        "steps": steps,
+        "torch": torch.__version__,
+        "device": f"{place.type} ({platform.machine()})",
+        "trained on": {
+            source: [s.name for s in subjects if s.source == source] for source in ("real", "atlas", "phantom")
+        },
+    }
+    (folder / f"{saved.name}.json").write_text(json.dumps(card, indent=2) + "\n")
+    return saved.path
+
+
+def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: int, verse: list[Path],
+              shared: Path | None) -> Iterator[Subject]:  # fmt: skip
+    for folder in verse:
+        yield from verse_subjects(folder, spacing)
+    if shared is not None:
+        masks_only = stage == "segmentation"
+        for subject in real_subjects(shared, spacing):
+            # A scan of which only the bone was kept is no scan to find or name a spine in.
+            if subject.labels is not None if masks_only else not subject.name.endswith("boneonly"):
+                yield subject
+        yield from atlas_subjects(shared, spacing)
+    yield from phantom_subjects(phantoms, seed, spacing, recipe.field)
