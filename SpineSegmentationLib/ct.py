@@ -17,7 +17,7 @@ from .files import replacing
 from .image_files import EXTENSIONS, check_intact, extension, read_volume
 from .resampling import AIR, resample, same_grid, shear, upright
 
-__all__ = ["Scan", "find_scans", "read_ct", "resample", "same_grid", "write_image"]
+__all__ = ["Scan", "find_scans", "read_ct", "resample", "same_grid", "scan_name", "write_image"]
 
 MASKS = ("*_seg-*", "*_msk*")
 """Names of the label maps in a VerSe folder."""
@@ -75,6 +75,20 @@ def find_scans(path: str | Path) -> list[Path]:
     return sorted(scans)
 
 
+def scan_name(path: str | Path) -> str:
+    """What the scan at a path is called in output files: see :attr:`Scan.name`."""
+    path = Path(path)
+    if path.is_dir():
+        name = path.resolve().name
+    elif end := extension(path):
+        name = path.name[: -len(end)]
+    else:
+        name = path.stem
+    if name.lower() == "ct":
+        name = path.resolve().parent.name
+    return re.sub(r"_ct$", "", name, flags=re.IGNORECASE) or "scan"
+
+
 def read_ct(path: str | Path, *, series: str | None = None, force: bool = False) -> Scan:
     """Read a CT scan: NIfTI, NRRD, MetaImage, a multi-frame DICOM file or a folder of DICOM files.
 
@@ -91,12 +105,10 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
     warnings: list[str] = []
     if path.is_dir() or (not extension(path) and dicom.is_dicom(path)):
         image, source = dicom.read_series(path, series, force, warnings)
-        name = path.resolve().name if path.is_dir() else path.stem
     elif extension(path):
         if series:
             raise SpineError(f"{path} is not DICOM: a series can only be chosen in a DICOM folder")
         image, source = read_volume(path, warnings), str(path)
-        name = path.name[: -len(extension(path))]
     else:
         raise SpineError(f"{path} is no known volume file; give DICOM or {', '.join(EXTENSIONS)}")
     image = in_hounsfield(image, path, force, warnings)
@@ -105,9 +117,7 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
             f"the slices are sheared by {shear(image):.1f} degrees (gantry tilt); resampled to an upright grid"
         )
         image = upright(image)
-    if name.lower() == "ct":
-        name = path.resolve().parent.name
-    return Scan(image, re.sub(r"_ct$", "", name, flags=re.IGNORECASE) or "scan", source, tuple(warnings))
+    return Scan(image, scan_name(path), source, tuple(warnings))
 
 
 def in_hounsfield(image: sitk.Image, path: Path, force: bool, warnings: list[str]) -> sitk.Image:
