@@ -15,7 +15,8 @@ from . import nifti
 from .errors import SpineError
 
 NIFTI = (".nii.gz", ".nii")
-EXTENSIONS = (*NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
+META = (".mha", ".mhd")
+EXTENSIONS = (*NIFTI, ".nrrd", ".nhdr", *META)
 
 DAMAGED = "is truncated, damaged or not of the format its extension says; copy or export it again"
 
@@ -42,7 +43,7 @@ def read_volume(path: Path, warnings: list[str]) -> sitk.Image:
     # ITK reads truncated and damaged files without a word, so they are checked apart. Both run without Python's lock.
     with ThreadPoolExecutor(1) as pool:
         check = pool.submit(_check_data, path, reader)
-        if extension(path) in (".mha", ".mhd"):
+        if extension(path) in META:
             # MetaIO would complain on the terminal.
             check.result()
         try:
@@ -187,7 +188,13 @@ def _data_name(header: dict[str, str]) -> str:
 
 def _check_data_file(path: Path) -> None:
     """Raises SpineError when the header names voxel data that are missing, split, or outside the header's folder."""
-    if extension(path) in NIFTI or not (name := _data_name(_header(path)[0])):
+    if extension(path) in NIFTI:
+        return
+    header, _ = _header(path)
+    if extension(path) in META and "elementdatafile" not in header:
+        # MetaIO would complain on the terminal.
+        raise SpineError(f"{path} {DAMAGED}")
+    if not (name := _data_name(header)):
         return
     if name.upper().startswith("LIST") or "%" in name:
         raise SpineError(f"{path} spreads its voxels over several files; convert it to one file")

@@ -76,11 +76,11 @@ def read_header(path: Path) -> Header:
 
 
 def not_numbers(path: Path, header: Header) -> np.ndarray | None:
-    """Where a float file holds NaN or infinity: boolean, z, y, x; None if nowhere. ITK reads 0 there."""
+    """Where a float file holds NaN or infinity: boolean, flat (x fastest); None if nowhere. ITK reads 0 there."""
     if header.data_type not in FLOATS:
         return None
     with _open(path) as file:
         file.seek(header.start)
         data = file.read(math.prod(header.dim) * header.bits // 8)
     found = ~np.isfinite(np.frombuffer(data, header.order + FLOATS[header.data_type]))
-    return found.reshape(header.dim[::-1]) if found.any() else None
+    return found if found.any() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,14 +55,12 @@ def _coarse_part(image: sitk.Image, box: SpineBox, spacing: np.ndarray) -> sitk.
     factors = np.maximum(np.floor(spacing[nearest] / image.GetSpacing() + 1e-6), 1).astype(int)
     size = np.array(image.GetSize())
     factors = np.minimum(factors, size)
-    corners = np.array([[(box.lower, box.upper)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)])
+    corners = itertools.product(*zip(box.lower, box.upper, strict=True))
     indices = np.array([image.TransformPhysicalPointToContinuousIndex(corner) for corner in corners])
     # Blocks are counted from the first voxel of the scan, whatever the box, so that every crop sees the same averages.
-    start = (np.floor(indices.min(0)) // factors - 1) * factors
-    stop = (np.ceil(indices.max(0)) // factors + 2) * factors
-    start, stop = np.clip(start, 0, size - factors).astype(int), np.clip(stop, factors, size).astype(int)
+    start = np.clip(np.floor(indices.min(0)) - factors, 0, size - factors).astype(int)
     start -= start % factors
-    stop = np.maximum(stop, start + factors)
+    stop = np.clip(np.ceil(indices.max(0)) + 2 * factors, start + factors, size).astype(int)
     if np.any(stop - start < size):
         image = sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist())
     return sitk.BinShrink(image, factors.tolist()) if np.any(factors > 1) else image
@@ -71,9 +70,13 @@ def same_grid(a: sitk.Image, b: sitk.Image, tolerance: float = 1e-3) -> bool:
     """Whether two images have the same size and their voxels lie at the same places, within ``tolerance`` in mm."""
     if a.GetSize() != b.GetSize():
         return False
-    corners = [[(0, s - 1)[bit >> axis & 1] for axis, s in enumerate(a.GetSize())] for bit in range(8)]
-    places = [[image.TransformIndexToPhysicalPoint(corner) for corner in corners] for image in (a, b)]
-    return bool(np.max(np.linalg.norm(np.subtract(*places), axis=1)) <= tolerance)
+    return bool(np.max(np.linalg.norm(_corners(a) - _corners(b), axis=1)) <= tolerance)
+
+
+def _corners(image: sitk.Image) -> np.ndarray:
+    """The places (8, 3) of the corner voxels, LPS mm."""
+    indices = itertools.product(*((0, length - 1) for length in image.GetSize()))
+    return np.array([image.TransformIndexToPhysicalPoint(index) for index in indices])
 
 
 def shear(image: sitk.Image) -> float:
@@ -94,8 +97,7 @@ def upright(image: sitk.Image, fill: float = AIR) -> sitk.Image:
     direction = np.stack([first, np.cross(normal, first), normal], axis=1)
     direction[:, 1] *= np.sign(direction[:, 1] @ second)
     spacing = np.array(image.GetSpacing()) * [1, abs(direction[:, 1] @ second), normal @ third]
-    corners = [[(0, s - 1)[bit >> axis & 1] for axis, s in enumerate(image.GetSize())] for bit in range(8)]
-    places = np.array([image.TransformIndexToPhysicalPoint(corner) for corner in corners]) @ direction / spacing
+    places = _corners(image) @ direction / spacing
     size = np.ceil(np.ptp(places, axis=0) - 1e-4).astype(int) + 1
     origin = direction @ (places.min(0) * spacing)
     moved = sitk.Resample(

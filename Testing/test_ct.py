@@ -204,6 +204,17 @@ def test_truncated_and_corrupt_files(saved, tmp_path, extension, packed):
         rejected(path, "export it again")
 
 
+def test_gzip_in_several_members_is_whole(saved):
+    """As bgzip and parallel packers write it."""
+    path = saved(body(), "scan.nii", False)
+    data = path.read_bytes()
+    packed = path.with_suffix(".nii.gz")
+    packed.write_bytes(gzip.compress(data[:500]) + gzip.compress(data[500:]))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_ct(packed).image), body())
+    packed.write_bytes(gzip.compress(data[:500]) + gzip.compress(data[500:-1]))
+    rejected(packed, "export it again")
+
+
 def test_missing_unknown_and_empty_paths(tmp_path):
     rejected(tmp_path / "none.nii.gz", "does not exist")
     (tmp_path / "notes.txt").write_text("hello")

@@ -279,6 +279,15 @@ def test_reports_beside_the_slices_do_no_harm(tmp_path):
     np.testing.assert_array_equal(array_of(read_ct(tmp_path)), volume(6))
 
 
+def test_a_dicom_folder_is_one_scan_whatever_else_is_in_it(tmp_path):
+    for case in ("b", "a"):
+        write_series(tmp_path / case, volume(3))
+        write_series(tmp_path / case / "inner", volume(3))
+        (tmp_path / case / "made_from_it.nii.gz").touch()
+    (tmp_path / "c.nrrd").touch()
+    assert find_scans(tmp_path) == [tmp_path / "a", tmp_path / "b", tmp_path / "c.nrrd"]
+
+
 def test_links_out_of_the_folder_are_not_followed(tmp_path):
     write_series(tmp_path / "outside", volume(6))
     folder = tmp_path / "linked"
