@@ -32,10 +32,10 @@ from .metrics import label_array
 CHALLENGE_AXES = {"ctd": ("I", "P", "L"), "iso-ctd": ("P", "I", "R"), "ctd-iso": ("P", "I", "R")}
 """The axes X, Y, Z of the centroid files of the challenges, 2019 and 2020, which do not state them."""
 
-_MASK = re.compile(r"(?:(.+?)_)?(seg-vert_msk|msk|seg|mask)", re.IGNORECASE)
-_CT = re.compile(r"(?:(.+?)_)?ct", re.IGNORECASE)
-_CENTROIDS = re.compile(r"(?:(.+?)_)?(seg-subreg_ctd|iso-ctd|ctd-iso|ctd|centroids(?:\.mrk)?)\.json", re.IGNORECASE)
-_MEASUREMENTS = re.compile(r"(?:(.+?)_)?measurements\.csv", re.IGNORECASE)
+_MASK = re.compile(r"(?:(.+?)_)??(seg-vert_msk|msk|seg|mask)", re.IGNORECASE)
+_CT = re.compile(r"(?:(.+?)_)??ct", re.IGNORECASE)
+_CENTROIDS = re.compile(r"(?:(.+?)_)??(seg-subreg_ctd|iso-ctd|ctd-iso|ctd|centroids(?:\.mrk)?)\.json", re.IGNORECASE)
+_MEASUREMENTS = re.compile(r"(?:(.+?)_)??measurements\.csv", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def find_scans(folder: Path, predictions: bool = False) -> list[ScanFiles]:
         kind, stem = _classify(path)
         if not kind:
             continue
-        name = path.parent.name if stem.lower() in ("", "ct", "scan") else stem
+        name = path.parent.name if stem.lower() in ("", "ct") else stem
         key = (_dataset(path, folder, name), name)
         if kind == "volume":
             unnamed.append((key, path))

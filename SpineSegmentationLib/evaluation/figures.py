@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import matplotlib
 import matplotlib.patches
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
@@ -21,7 +22,7 @@ def svg(figure: Figure) -> bytes:
     """The figure as SVG, the same bytes for the same figure."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "spine", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
     return buffer.getvalue()
 
 
@@ -45,6 +46,12 @@ def _figure(columns: int, rows: int = 1, width: float = 3.6, height: float = 3.0
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8)
     return figure, axes
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    """One legend for all panels, above them, where it covers no data."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=5, fontsize=8, frameon=False)
 
 
 def box_plots(results: Sequence[ScanResult], challenge: bool) -> Figure:
@@ -93,7 +100,7 @@ def vertebra_lines(table: Table, results: Sequence[ScanResult]) -> Figure:
             axis.set_ylim(-3, 103)
         else:
             axis.set_ylim(bottom=0)
-    axes[0, 0].legend(fontsize=8, ncols=4)
+    _legend(figure, axes[0, 0])
     return figure
 
 
@@ -117,7 +124,7 @@ def group_bars(table: Table, results: Sequence[ScanResult]) -> Figure:
             )
         axis.set_xticks(range(len(groups)), [f"{group} (n={counts[group]})" for group in groups], rotation=90)
         axis.set_title(heading(MEASURES[key]), fontsize=10)
-    axes[0, 0].legend(fontsize=7)
+    _legend(figure, axes[0, 0])
     return figure
 
 
@@ -141,7 +148,7 @@ def success_curves(results: Sequence[ScanResult]) -> Figure:
         axis.set_xlim(0, 100)
         axis.set_ylim(0, 103)
         axis.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8, loc="lower left")
+    _legend(figure, axes[0, 0])
     return figure
 
 
@@ -185,5 +192,5 @@ def shift_bars(table: Table) -> Figure:
         axis.set_xticks(places, methods, rotation=90)
         axis.set_ylim(0, 103)
         axis.set_title(f"{name} [%]", fontsize=10)
-    axes[0, 0].legend(fontsize=7)
+    _legend(figure, axes[0, 0])
     return figure

@@ -20,7 +20,7 @@ MISSED, SURPLUS, MISNAMED = (1.0, 0.15, 0.1), (0.1, 0.65, 1.0), (1.0, 0.2, 0.9)
 """RGB of the errors: truth that was not predicted, prediction where there is no vertebra, the wrong name."""
 
 WHITE = (1.0, 1.0, 1.0)
-FONT = matplotlib.get_data_path() + "/fonts/ttf/DejaVuSans.ttf"
+FONTS = matplotlib.get_data_path() + "/fonts/ttf/"
 
 WINDOW = (-250.0, 1100.0)
 """HU shown as black and as white."""
@@ -137,17 +137,18 @@ def _drawn(panels: list[tuple[Plane, np.ndarray, Annotation, bool]], truth: Anno
     scale, gap, top = float(np.clip(620 / height, 1.0, 2.0)), 6, 16
     sizes = [(round(scale * image.shape[1]), round(scale * image.shape[0])) for _, image, _, _ in panels]
     picture = Image.new("RGB", (sum(w for w, _ in sizes) + 3 * gap, max(h for _, h in sizes) + top))
-    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(FONT, 11)
+    draw = ImageDraw.Draw(picture)
+    plain, bold = (ImageFont.truetype(FONTS + name, 11) for name in ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"))
     left = 0
     for (plane, image, annotation, is_prediction), size in zip(panels, sizes, strict=True):
         panel = Image.fromarray((255 * image).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
         picture.paste(panel, (left, top))
         title = "prediction" if is_prediction else "truth"
-        draw.text((left + size[0] / 2, top / 2), title, "white", font, anchor="mm")
+        draw.text((left + size[0] / 2, top / 2), title, "white", plain, anchor="mm")
         for text, position, color in _names(annotation.centroids, truth.centroids, result, is_prediction):
             column, row = np.multiply(plane.place(position), scale)
             if 0 <= column < size[0] and 0 <= row < size[1]:
-                _write(draw, font, text, (left + column, top + row), color)
+                _write(draw, plain if color == WHITE else bold, text, (left + column, top + row), color)
         left += size[0] + gap
     buffer = io.BytesIO()
     picture.save(buffer, format="jpeg", quality=82, optimize=True)

@@ -61,14 +61,14 @@ class Evaluation:
 def scan_order(results: Sequence[ScanResult]) -> list[tuple[tuple[str, str], str]]:
     """The scans as (data set, name) with a remark: best, median and worst first, then the others from the worst up.
 
-    Scans are ordered by the mean over the methods of Dice, or of id.rate without masks (VerSe, section 4.1, Fig. 5).
+    Scans are ordered by the mean over the methods of Dice, or of id.rate where there is no mask (VerSe, section 4.1,
+    Fig. 5).
     """
-    key = "dice" if any(result.takes_part("segmentation") for result in results) else "id_rate"
     scores: dict[tuple[str, str], list[float]] = {}
     for result in results:
+        key = "dice" if result.takes_part("segmentation") else "id_rate"
         scores.setdefault((result.dataset, result.scan), []).append(result.value(key))
-    means = {scan: mean(values) for scan, values in scores.items()}
-    ordered = sorted(scores, key=lambda scan: -1.0 if math.isnan(means[scan]) else means[scan])
+    ordered = sorted(scores, key=lambda scan: mean(scores[scan]))
     first = dict(zip((len(ordered) - 1, (len(ordered) - 1) // 2, 0), ("best", "median", "worst"), strict=True))
     shown = [(ordered[place], remark) for place, remark in first.items()]
     return shown + [(scan, "") for place, scan in enumerate(ordered) if place not in first]
@@ -195,7 +195,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1280px; margin: 0 auto; padding: 0 24px; }
 h1 { margin: 28px 0 4px; } h2 { margin: 44px 0 6px; } h3 { margin: 24px 0 6px; }
 nav { position: sticky; top: 0; background: #fffe; padding: 8px 0; border-bottom: 1px solid var(--line); }
-nav a { margin-right: 14px; white-space: nowrap; color: #1a56a8; text-decoration: none; }
+nav { display: flex; flex-wrap: wrap; gap: 2px 14px; } nav a { color: #1a56a8; text-decoration: none; }
 p.about { color: var(--faint); max-width: 90ch; margin: 4px 0 10px; }
 .wide { overflow-x: auto; } .tall { max-height: 480px; overflow: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
@@ -259,10 +259,10 @@ def _chart_html(figure: Figure, name: str) -> str:
     return f'<img class=chart alt="{escape(name)}" src="data:image/svg+xml;base64,{data}">'
 
 
-def _section(table: Table, *charts: str, css: str = "wide") -> str:
+def _section(table: Table, charts: Sequence[str] = (), css: str = "wide") -> str:
     return (
         f'<section id="{table.key}"><h2>{escape(table.title)}</h2><p class=about>{escape(table.about)}</p>'
-        f"{_table_html(table, css)}{''.join(charts)}</section>"
+        f"{''.join(charts)}{_table_html(table, css)}</section>"
     )
 
 
@@ -356,9 +356,9 @@ def html(evaluation: Evaluation) -> str:
     methods = methods_of(evaluation.results)
     scans = {(result.dataset, result.scan) for result in evaluation.results}
     mode = (
-        "challenge of 2019: missing vertebrae count 1000 mm (d_mean) and 100 mm (HD)"
+        "As in the challenge of 2019, missing vertebrae count 1000 mm (d_mean) and 100 mm (HD)"
         if evaluation.challenge
-        else "missing vertebrae are left out of d_mean and HD"
+        else "Missing vertebrae are left out of d_mean and HD"
     )
     charts = _charts(evaluation)
     short = [table for table in evaluation.tables if table.key not in ("scans", "vertebrae")]
@@ -367,7 +367,7 @@ def html(evaluation: Evaluation) -> str:
     body = [
         "<h1>Vertebra labelling and segmentation: evaluation</h1>",
         f"<p class=about>{len(scans)} scans, {len(methods)} methods: {escape(', '.join(methods))}. "
-        f"{escape(mode.capitalize())}. Measures: Sekuboyina et al. 2021 (VerSe), Lessmann et al. 2019. "
+        f"{escape(mode)}. Measures: Sekuboyina et al. 2021 (VerSe), Lessmann et al. 2019. "
         f"SpineSegmentationLib {escape(__version__)}.</p>",
         "<nav>" + "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title in links) + "</nav>",
     ]
@@ -375,7 +375,8 @@ def html(evaluation: Evaluation) -> str:
         lines = "".join(f"<li>{escape(line)}</li>" for line in evaluation.messages)
         title = f"<h2>Messages ({len(evaluation.messages)})</h2>"
         body.append(f'<section id="messages">{title}<ul class=messages>{lines}</ul></section>')
-    body += [_section(table, *charts.get(table.key, ())) for table in short]
+    for table in short:
+        body.append(_section(table, charts.get(table.key, ()), css="wide tall" if len(table.rows) > 24 else "wide"))
     body.append(_scans_html(evaluation))
     body += [_section(evaluation.table(key), css="wide tall") for key in ("scans", "vertebrae")]
     return (
