@@ -33,7 +33,7 @@ class VertebraMask:
         scaled = np.rint(probability * 255).astype(np.uint8)
         scaled[scaled < 5] = 0
         first = np.rint(image.GetOrigin()).astype(int)
-        where = ndimage.find_objects(scaled > 0)
+        where = ndimage.find_objects(scaled > 0, max_label=1)
         if not where:
             return cls(np.zeros((1, 1, 1), np.uint8), tuple(int(v) for v in first))
         corner = first + [axis.start for axis in reversed(where[0])]
@@ -97,7 +97,7 @@ def _own_pieces(masks: list[VertebraMask]) -> list[VertebraMask]:
 
 def _on_grid(mask: VertebraMask, grid: sitk.Image) -> Iterable[tuple[tuple[slice, slice, slice], np.ndarray]]:
     """The mask on its part of the grid: (place z,y,x, uint8 values); nothing where they do not meet."""
-    sure = ndimage.find_objects(mask.probability >= HALF)
+    sure = ndimage.find_objects(mask.probability >= HALF, max_label=1)
     if not sure or sure[0] is None:
         return
     image = sitk.GetImageFromArray(mask.probability)
