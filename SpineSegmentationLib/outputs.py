@@ -1,0 +1,203 @@
+"""The files of a result: all of a scan's files, or none of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import scipy
+import SimpleITK as sitk
+import torch
+
+from . import __version__
+from .ct import Scan, scan_name, write_image
+from .errors import SpineError
+from .files import write_centroids, write_json, write_text
+from .measurements import measure, table
+from .phantom import Phantom
+from .pictures import snapshot, write_picture
+from .pipeline import Pipeline, Result
+from .spine import SpineBox
+
+BOX = "{}_box.json"
+CENTROIDS = "{}_seg-subreg_ctd.json"
+LABEL_MAP = "{}_seg-vert_msk.nii.gz"
+PICTURE = "{}_seg-vert_snp.png"
+MEASUREMENTS = "{}_measurements.csv"
+RUN = "{}_run.json"
+
+FILES: dict[str, tuple[str, ...]] = {
+    "detection": (BOX,),
+    "labelling": (BOX, CENTROIDS),
+    "segmentation": (LABEL_MAP, CENTROIDS, PICTURE, MEASUREMENTS, RUN),
+}
+"""What is written after each last stage; ``{}`` is the scan's name. The last one tells that the others are there."""
+
+
+def output_names(scans: Sequence[Path]) -> list[str]:
+    """A name for the output files of each scan; where scans have the same name, their folders are put in front.
+
+    Raises:
+        SpineError: two scans cannot be told apart.
+    """
+    parts = [(*scan.resolve().parent.parts[1:], scan_name(scan)) for scan in scans]
+    names = [path[-1] for path in parts]
+    for depth in range(2, max(map(len, parts), default=0) + 1):
+        # File systems may not tell upper from lower case.
+        plain = [name.casefold() for name in names]
+        if len(set(plain)) == len(plain):
+            return names
+        names = [
+            "_".join(path[-depth:]) if plain.count(one) > 1 else name
+            for path, name, one in zip(parts, names, plain, strict=True)
+        ]
+    plain = [name.casefold() for name in names]
+    for number, name in enumerate(plain):
+        if name in plain[:number]:
+            raise SpineError(f"{scans[plain.index(name)]} and {scans[number]} would have the same output files")
+    return names
+
+
+def existing(folder: Path, name: str, until: str) -> bool:
+    """Whether all output files of a scan are there already.
+
+    Raises:
+        SpineError: some are and some are not; they may be somebody's, so nothing is overwritten unasked.
+    """
+    files = [folder / file.format(name) for file in FILES[until]]
+    there = [file for file in files if file.exists()]
+    if there and len(there) < len(files):
+        raise SpineError(f"{there[0]} is there already; give another --output, or --overwrite to replace it")
+    return bool(there)
+
+
+@contextmanager
+def together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A temporary folder; the files written there under ``names`` get into ``folder`` at the end, all or none.
+
+    Whatever ends it early, an interruption included, leaves ``folder`` as it was.
+
+    Raises:
+        SpineError: a file cannot be written.
+    """
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    except OSError as error:
+        raise SpineError(
+            f"{folder} cannot be written: {error.strerror}; check its rights and the free space"
+        ) from error
+    moved: list[tuple[Path, Path | None]] = []
+    try:
+        yield temporary
+        (temporary / "replaced").mkdir()
+        for name in names:
+            backup = temporary / "replaced" / name if (folder / name).exists() else None
+            if backup:
+                os.replace(folder / name, backup)
+            moved.append((folder / name, backup))
+            os.replace(temporary / name, folder / name)
+    except BaseException as error:
+        for final, backup in reversed(moved):
+            if backup:
+                os.replace(backup, final)
+            else:
+                final.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise SpineError(
+                f"{folder} cannot be written: {error.strerror or error}; check rights and free space"
+            ) from error
+        if isinstance(error, SpineError):
+            raise SpineError(str(error).replace(str(temporary), str(folder))) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_outputs(folder: Path, name: str, until: str, scan: Scan, result: Result, run: dict) -> list[Path]:
+    """Writes the files of ``FILES[until]``, all or none, and returns their paths.
+
+    Raises:
+        SpineError: a file cannot be written.
+    """
+    names = [file.format(name) for file in FILES[until]]
+    with together(folder, names) as temporary:
+        for file in FILES[until]:
+            path = temporary / file.format(name)
+            if file == BOX:
+                write_json(path, box_json(result.box))
+            elif file == CENTROIDS:
+                write_centroids(result.centroids, scan.image, path)
+            elif file == LABEL_MAP:
+                write_image(result.label_map, path)
+            elif file == PICTURE:
+                write_picture(snapshot(scan.image, result.label_map, result.centroids), path)
+            elif file == MEASUREMENTS:
+                write_text(path, table(measure(scan.image, result.label_map, result.centroids)))
+            else:
+                write_json(path, run)
+    return [folder / name for name in names]
+
+
+def box_json(box: SpineBox | None) -> dict:
+    """A spine box as JSON: the six numbers that ``--box`` takes; null when there is none."""
+    return {"coordinate_system": "LPS", "unit": "mm", "box": [*box.lower, *box.upper] if box else None}
+
+
+def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, reading: float) -> dict:
+    """What was done, for the run file.
+
+    Args:
+        given: what the person replaced or chose, such as the centroid file.
+        reading: seconds it took to read the scan.
+    """
+    image = scan.image
+    grid = {"size": image.GetSize(), "spacing_mm": image.GetSpacing(), "direction": image.GetDirection()}
+    versions = {
+        "SpineSegmentationLib": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+    }
+    return {
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "input": {"name": scan.name, "source": scan.source, **grid},
+        "given": given,
+        "system": pipeline.system,
+        "device": str(pipeline.device),
+        "versions": versions,
+        "weights": {
+            stage: {"name": used.name, "sha256": used.sha256, "width": used.width}
+            for stage, used in result.weights.items()
+        },
+        "seconds": {stage: round(value, 3) for stage, value in {"reading": reading, **result.seconds}.items()},
+        "box": box_json(result.box),
+        "centroids": [level.name for level in result.centroids.levels],
+        "warnings": [*scan.warnings, *result.warnings],
+    }
+
+
+def write_phantom(phantom: Phantom, folder: Path, name: str) -> Path:
+    """Writes a phantom in the VerSe layout (``rawdata/<name>/``, ``derivatives/<name>/``) and returns its CT file.
+
+    Raises:
+        SpineError: a file cannot be written.
+    """
+    raw, derived = folder / "rawdata" / name, folder / "derivatives" / name
+    try:
+        for place in (raw, derived):
+            place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpineError(f"{folder} cannot be written: {error.strerror}; choose another folder") from error
+    write_image(phantom.label_map, derived / LABEL_MAP.format(name))
+    write_centroids(phantom.centroids, phantom.ct, derived / CENTROIDS.format(name))
+    write_image(phantom.ct, raw / f"{name}_ct.nii.gz")
+    return raw / f"{name}_ct.nii.gz"
