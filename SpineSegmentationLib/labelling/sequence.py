@@ -104,12 +104,11 @@ def best_sequence(candidates: list[Candidate], sharpness: float = 1.0) -> Centro
     }
     for j in range(len(chain)):
         for i in range(max(j - 1 - FARTHEST, 0), j):
-            through = best[i, _FROM] + scores[i, j]
-            for step in np.argsort(through):
-                rank = _TO[step]
-                if through[step] + unary[j, rank] > best[j, rank]:
-                    best[j, rank] = through[step] + unary[j, rank]
-                    back[j, rank] = (i, int(step))
+            through = best[i, _FROM] + scores[i, j] + unary[j, _TO]
+            for step in np.flatnonzero(through > best[j, _TO]):
+                if through[step] > best[j, _TO[step]]:
+                    best[j, _TO[step]] = through[step]
+                    back[j, int(_TO[step])] = (i, int(step))
             total = ahead[i, _FROM] + scores[i, j] + unary[j, _TO]
             np.logaddexp.at(ahead[j], _TO, total)
     behind = np.zeros_like(unary)

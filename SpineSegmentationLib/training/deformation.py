@@ -1,4 +1,4 @@
-"""A random smooth map from a training sample back into its source: rotation, scale, mirror, bending."""
+"""A random smooth map from a training sample back into its source: rotation, scale, mirror image, bending."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ class Deformation:
         scale: largest relative change of size, common and per axis together.
         bend: standard deviation of the smooth displacement in voxels.
         wavelength: distance of its control points in voxels.
-        mirror: may left and right change sides.
     """
 
-    def __init__(self, generator: np.random.Generator, size: tuple[int, int, int], centre: np.ndarray, *,
-                 rotation: float, scale: float, bend: float, wavelength: float, mirror: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        generator: np.random.Generator,
+        size: tuple[int, int, int],
+        centre: np.ndarray,
+        *,
+        rotation: float,
+        scale: float,
+        bend: float,
+        wavelength: float,
+    ) -> None:
         self.size = tuple(int(s) for s in size)
         self.middle = (np.array(size) - 1) / 2
         self.centre = np.asarray(centre, float)
@@ -35,7 +43,7 @@ class Deformation:
         coronal = np.array([[np.cos(b), 0, -np.sin(b)], [0, 1, 0], [np.sin(b), 0, np.cos(b)]])
         axial = np.array([[1, 0, 0], [0, np.cos(c), -np.sin(c)], [0, np.sin(c), np.cos(c)]])
         factors = generator.uniform(1 - scale, 1 + scale) * generator.uniform(1 - scale / 3, 1 + scale / 3, 3)
-        if mirror and generator.random() < 0.5:
+        if generator.random() < 0.5:
             factors[2] = -factors[2]
         self.matrix = sagittal @ coronal @ axial @ np.diag(factors)
         control = [max(int(np.ceil(s / wavelength)) + 2, 4) for s in size]

@@ -55,7 +55,9 @@ class DetectionTask:
     @staticmethod
     def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor]]) -> Tensor:
         terms = []
+        device = next(network.parameters()).device
         for image, target in batch:
-            image, target = image[None].contiguous(memory_format=torch.channels_last_3d), target[None]
+            image = image[None].to(device).contiguous(memory_format=torch.channels_last_3d)
+            target = target[None].to(device)
             terms.append(heatmap_loss(network(image), target, 0.05 + target[:, 1]))
         return torch.stack(terms).mean()

@@ -108,8 +108,10 @@ class LabellingTask:
 
     def loss(self, network: nn.Module, batch: list[Views]) -> Tensor:
         views = [_stack([b.sagittal for b in batch]), _stack([b.coronal for b in batch])]
-        logits = network(*(normalise_hu(v).contiguous(memory_format=torch.channels_last) for v in views))
-        total = torch.zeros(())
+        device = next(network.parameters()).device
+        layout = torch.channels_last
+        logits = network(*(normalise_hu(v).to(device).contiguous(memory_format=layout) for v in views))
+        total = torch.zeros((), device=device)
         for axis, (view, prediction) in enumerate(zip(views, logits, strict=True), start=1):
             targets, weights = [], []
             for one in batch:
@@ -120,7 +122,7 @@ class LabellingTask:
                 valid[: source.shape[1], : source.shape[2]] = 1
                 targets.append(target)
                 weights.append(weight * valid)
-            total = total + heatmap_loss(prediction, torch.stack(targets), torch.stack(weights))
+            total = total + heatmap_loss(prediction, torch.stack(targets).to(device), torch.stack(weights).to(device))
         return total
 
 

@@ -78,12 +78,20 @@ def train(
 ) -> nn.Module:
     """Trains ``steps`` steps, or the rest of them when ``folder`` holds a checkpoint, and returns averaged weights.
 
-    The learning rate rises over the first tenth and falls along a cosine, gradient norm kept below 1, exponential average of the weights (0.998 per step), bfloat16
-    on processors, float16 on CUDA. Under ``torchrun`` every process trains on its own samples and gradients are
-    averaged. Interrupting loses at most the steps since the last checkpoint (every two minutes).
+    The learning rate rises over the first tenth and falls along a cosine; the gradient's norm is kept below 1; the
+    result is an exponential average of the weights (0.998 per step). bfloat16 on processors, float16 on CUDA. Under
+    ``torchrun`` every process trains on its own samples and GPU and gradients are averaged. Interrupting loses at
+    most the steps since the last checkpoint (every two minutes).
+
+    Args:
+        folder: of this run; made if it is not there.
+        capacity: samples kept for reuse.
+        report: told the loss every 50 steps.
     """
     device = device or torch.device("cpu")
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if world > 1 and device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     layout = torch.channels_last_3d if any(p.ndim == 5 for p in network.parameters()) else torch.channels_last
@@ -113,8 +121,12 @@ def train(
 
     def save(step: int) -> None:
         if rank == 0:
-            state = {"network": network.state_dict(), "average": average.state_dict(), "step": step,
-                     "optimiser": optimiser.state_dict()}  # fmt: skip
+            state = {
+                "network": network.state_dict(),
+                "average": average.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+            }
             torch.save(state, folder / "checkpoint.tmp")
             os.replace(folder / "checkpoint.tmp", checkpoint)
 

@@ -64,7 +64,8 @@ class SegmentationTask:
 
     @staticmethod
     def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-        image, gaussian, mask = (torch.stack(part) for part in zip(*batch, strict=True))
+        device = next(network.parameters()).device
+        image, gaussian, mask = (torch.stack(part).to(device) for part in zip(*batch, strict=True))
         layout = torch.channels_last_3d
         logits = network(image.contiguous(memory_format=layout), gaussian.contiguous(memory_format=layout))
         return mask_loss(logits, mask)
@@ -79,7 +80,8 @@ def _source(deformation: Deformation, point: np.ndarray) -> np.ndarray:
 
 def _surround(hu: Tensor, labels: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
     """Real bone in synthetic soft tissue, for scans of which only the bone was kept (0 elsewhere)."""
-    codes = torch.where(labels == 0, torch.tensor(float(UNKNOWN)), labels)
-    soft = synthesise(codes.where(~torch.isin(codes, torch.tensor(VERTEBRA_CODES).float()), torch.tensor(float(UNKNOWN))),
-                      False, SPACING, rng, generator)  # fmt: skip
+    unknown = torch.tensor(float(UNKNOWN))
+    vertebra = torch.isin(labels, torch.tensor(VERTEBRA_CODES).float())
+    codes = torch.where((labels == 0) | vertebra, unknown, labels)
+    soft = synthesise(codes, False, SPACING, rng, generator)
     return torch.where((hu.abs() > 1) & (labels > 0), hu, soft)

@@ -119,8 +119,14 @@ def _body_centres(labels: np.ndarray) -> dict[Level, np.ndarray]:
     return centres
 
 
-def _make(name: str, ct: sitk.Image | None, labels: sitk.Image | None, whole: bool, points: dict[Level, np.ndarray] | None,
-          spacing: float) -> Subject:  # fmt: skip
+def _make(
+    name: str,
+    ct: sitk.Image | None,
+    labels: sitk.Image | None,
+    whole: bool,
+    points: dict[Level, np.ndarray] | None,
+    spacing: float,
+) -> Subject:
     """Builds a subject; ``points`` in LPS mm, taken from the labels when None."""
     hu = label_array = None
     if ct is not None:
