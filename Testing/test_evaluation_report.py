@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import evaluate, score_folders
 from SpineSegmentationLib.evaluation.dataset import centroids_of_mask, find_scans, prediction_of, read_scan_centroids
 from SpineSegmentationLib.evaluation.ranking import combine, p_value, rank
-from SpineSegmentationLib.evaluation.tables import anatomy, field_of_view, success, weighted_kappa
+from SpineSegmentationLib.evaluation.tables import across_datasets, anatomy, field_of_view, success, weighted_kappa
 from SpineSegmentationLib.files import write_centroids
 from SpineSegmentationLib.spine import Centroid, Centroids
 
@@ -109,7 +110,8 @@ def data(tmp_path_factory) -> Path:
         (root / f"truth/rawdata/sub-verse{500 + number}").mkdir(parents=True)
         write_image(ct_of(mask), root / f"truth/rawdata/sub-verse{500 + number}/{name}_ct.nii.gz")
         save(root / f"truth/derivatives/sub-verse{500 + number}", name, mask, centroids)
-        save(root / "good", name, eroded(mask, 1), centroids)
+        # Every other prediction is stored in another order of the axes than its scan.
+        save(root / "good", name, sitk.DICOMOrient(eroded(mask, 1), ("LPS", "RSA")[number % 2]), centroids)
         worse, shifted = eroded(mask, 3), centroids
         if number in (0, 6):
             worse, shifted = renamed(worse, centroids, -1)
@@ -477,6 +479,33 @@ def test_weights_reproduce_the_published_ranking():
     assert list(scores) == list(TABLE_A8)
     for team, (_, _, published) in TABLE_A8.items():
         assert scores[team] == pytest.approx(published, abs=0.0006), team
+
+
+def test_transitional_vertebrae_are_apart(evaluation):
+    counts = {row["region"]: row["vertebrae"] for row in rows(evaluation, "per_region", "good")}
+    assert counts["T13"] == counts["L6"] == 1
+    assert sum(counts.values()) == sum(len(without_t13(levels)) for levels in SCANS)
+    assert [(r["anatomy"], r["scans"]) for r in rows(evaluation, "per_anatomy", "good")] == [("normal", 9), ("rare", 1)]
+
+
+def test_data_sets_stand_side_by_side_and_the_hidden_one_counts_twice(evaluation):
+    own = [r for r in evaluation.results if r.method in ("good", "worse")]
+    public = [replace(r, dataset="02_validation") for r in own]
+    # On the hidden set the methods have changed places.
+    names = {"good": "worse", "worse": "good"}
+    hidden = [replace(r, dataset="03_test", method=names[r.method]) for r in own]
+    table = across_datasets([*public, *hidden], challenge=False)
+    assert table.columns == (
+        "method",
+        "id.rate on 02_validation [%]",
+        "id.rate on 03_test [%]",
+        "Dice on 02_validation [%]",
+        "Dice on 03_test [%]",
+    )
+    (good,) = (row for row in table.rows if row[0] == "good")
+    assert good[1] == 1.0 and good[2] == pytest.approx((7 + 5 / 6) / 10) and good[3] > 0.9 > good[4]
+    # A point for Dice each; 1/3 and 2/3 of the segmentation's 2/3.
+    assert rank([*public, *hidden], challenge=False).scores == pytest.approx({"worse": 4 / 9, "good": 2 / 9})
 
 
 def test_ranking_ignores_the_order_of_methods(evaluation):
