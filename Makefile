@@ -1,0 +1,36 @@
+# Every target makes its own environment in .venv first. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint evaluate benchmark clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## segment a synthetic CT, print the scores, write demo-output/
+	$(RUN) -m SpineSegmentationLib demo --output demo-output
+
+test: $(READY)  ## all tests
+	$(RUN) -m pytest
+
+lint: $(READY)  ## style and common mistakes
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+evaluate: $(READY)  ## accuracy on the validation scans (DATA=folder with ct/) and held-out phantoms
+	$(RUN) benchmarks/accuracy.py $(DATA)
+
+benchmark: $(READY)  ## time and memory
+	for script in $(filter-out benchmarks/accuracy.py,$(wildcard benchmarks/*.py)); do $(RUN) $$script || exit 1; done
+
+clean:  ## remove the environment and what was made
+	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	touch $@
