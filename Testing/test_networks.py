@@ -33,17 +33,17 @@ def test_the_detector_keeps_any_size():
 
 def test_the_labeller_gives_both_views_at_any_size():
     with torch.inference_mode():
-        side, front = Btrfly().eval()(torch.zeros(2, 2, 37, 21), torch.zeros(2, 2, 37, 30))
+        side, front = Btrfly().eval()(torch.zeros(2, 3, 37, 21), torch.zeros(2, 3, 37, 30))
     assert side.shape == (2, 1 + len(COLUMN), 37, 21)
     assert front.shape == (2, 1 + len(COLUMN), 37, 30)
 
 
 def test_the_arms_of_the_labeller_exchange_their_evidence():
     network = Btrfly().eval()
-    coronal = torch.zeros(1, 2, 32, 16)
+    coronal = torch.zeros(1, 3, 32, 16)
     with torch.inference_mode():
-        before = network(torch.zeros(1, 2, 32, 16), coronal)[1]
-        after = network(torch.randn(1, 2, 32, 16) * 5, coronal)[1]
+        before = network(torch.zeros(1, 3, 32, 16), coronal)[1]
+        after = network(torch.randn(1, 3, 32, 16) * 5, coronal)[1]
     assert not torch.equal(before, after)
 
 

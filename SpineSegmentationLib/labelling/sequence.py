@@ -80,7 +80,7 @@ def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
     """Log odds of being a vertebra plus log likelihood of each level against chance."""
     p = np.clip(candidate.probability, 1e-3, 1 - 1e-3)
     levels = np.clip(candidate.levels / candidate.levels.sum(), 1e-4, None)
-    return np.log(p / (1 - p)) + sharpness * np.log(levels * len(COLUMN))
+    return np.log(p / (1 - p)) + 1.5 + sharpness * np.log(levels * len(COLUMN))
 
 
 def best_sequence(candidates: list[Candidate], sharpness: float = 1.0) -> Centroids:

@@ -9,6 +9,7 @@ from ..anatomy import COLUMN
 from .blocks import Decoder, Encoder
 
 LEVELS = len(COLUMN)
+VIEWS = 3
 
 
 class OrdinalHead(nn.Module):
@@ -34,8 +35,8 @@ class OrdinalHead(nn.Module):
 class Btrfly(nn.Module):
     """Projections at 2 mm to the logits of background and the levels, for both views.
 
-    ``forward``: sagittal (N, 2, z, y) and coronal (N, 2, z, x), channels maximum and mean projection, normalised HU,
-    to sagittal (N, 1 + LEVELS, z, y) and coronal (N, 1 + LEVELS, z, x), channel 0 background, then ``COLUMN``.
+    ``forward``: sagittal (N, 3, z, y) and coronal (N, 3, z, x), channels as :func:`labelling.anduin.project` makes them,
+    normalised HU, to sagittal (N, 1 + LEVELS, z, y) and coronal (N, 1 + LEVELS, z, x), channel 0 background, then ``COLUMN``.
     The arms meet in their deepest features: both see the same rows z, so the maxima over the in-plane axes of both
     are joined row by row, convolved along the column and handed to both decoders.
     """
@@ -45,7 +46,7 @@ class Btrfly(nn.Module):
     def __init__(self, width: str = "compact") -> None:
         super().__init__()
         widths = self.WIDTHS[width]
-        self.encoders = nn.ModuleList(Encoder(2, 2, widths) for _ in range(2))
+        self.encoders = nn.ModuleList(Encoder(2, VIEWS, widths) for _ in range(2))
         self.decoders = nn.ModuleList(Decoder(2, 2 * widths[-1], widths[:-1], widths[:-1]) for _ in range(2))
         self.column = nn.Sequential(
             nn.Conv1d(2 * widths[-1], widths[-1], 5, padding=2),

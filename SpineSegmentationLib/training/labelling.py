@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..anatomy import COLUMN
-from ..labelling.anduin import SPACING, project
+from ..labelling.anduin import SPACING, middle_curve, project
 from ..networks.blocks import normalise_hu
 from .deformation import Deformation, sample
 from .losses import heatmap_loss, median_frequency_weights
@@ -23,7 +23,7 @@ LONGEST = 260  # rows of a training window: 520 mm
 
 @dataclass(frozen=True)
 class Views:
-    """Projections (2, z, y) and (2, z, x) in HU, and the vertebrae: ranks (N,), positions (N, 3) in pixels z,y,x."""
+    """Projections (3, z, y) and (3, z, x) in HU, and the vertebrae: ranks (N,), positions (N, 3) in pixels z,y,x."""
 
     sagittal: Tensor
     coronal: Tensor
@@ -82,7 +82,7 @@ class LabellingTask:
         points = deformation.to_sample(positions)
         keep = np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=1)
         ranks = np.array([level.rank for level in subject.levels])
-        return Views(*project(hu), ranks[keep], points[keep])
+        return Views(*project(hu, _doubtful_curve(points, size, rng)), ranks[keep], points[keep])
 
     def vary(self, views: Views, rng: np.random.Generator) -> Views:
         """Another window along the column, another intensity, perhaps mirrored: cheap, on the projections."""
@@ -124,6 +124,20 @@ class LabellingTask:
                 weights.append(weight * valid)
             total = total + heatmap_loss(prediction, torch.stack(targets).to(device), torch.stack(weights).to(device))
         return total
+
+
+def _doubtful_curve(points: np.ndarray, size: tuple[int, int, int], rng: np.random.Generator) -> Tensor:
+    """The column through points (N, 3) as a labeller may know it: the box's middle, or the curve with a smooth error."""
+    curve = middle_curve(size)
+    if rng.random() < 0.3:
+        return curve
+    order = np.argsort(points[:, 0])
+    rows = np.arange(size[0])
+    for column, axis in enumerate((1, 2)):
+        error = np.interp(rows, np.linspace(0, size[0], 5), rng.normal(0, rng.uniform(0, 4), 5))
+        true = np.interp(rows, points[order, 0], points[order, axis])
+        curve[:, column] = torch.from_numpy((true + error).astype(np.float32))
+    return curve
 
 
 def level_distribution(ranks: np.ndarray, points: np.ndarray, size: tuple[int, int]) -> Tensor:
