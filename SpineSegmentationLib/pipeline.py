@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -14,6 +14,7 @@ import torch
 
 from . import device as devices
 from .anatomy import Level
+from .cache import Cache
 from .detection.anduin import AnduinDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
@@ -72,6 +73,25 @@ class Progress:
     done: int
     total: int
     level: Level | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the stages found, before merging.
+
+    Attributes:
+        box: the spine box in LPS mm; None when no spine was found or centroids were given.
+        centroids: LPS mm, from the head down.
+        masks: of the vertebrae that were segmented.
+        seconds, weights, warnings: as in :class:`Result`.
+    """
+
+    box: SpineBox | None
+    centroids: Centroids
+    masks: Mapping[Level, VertebraMask]
+    seconds: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +165,31 @@ class Pipeline:
             until: the last stage to run: ``"detection"``, ``"labelling"`` or ``"segmentation"``.
             progress: called before every stage and after every vertebra; what it raises ends the run.
         """
+        found = self.find(ct, box=box, centroids=centroids, only=only, until=until, progress=progress)
+        start = time.perf_counter()
+        label_map = merge(found.masks, ct)
+        seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
+        return Result(found.box, found.centroids, label_map, seconds, found.weights, found.warnings)
+
+    def find(
+        self,
+        ct: sitk.Image,
+        *,
+        box: SpineBox | None = None,
+        centroids: Centroids | None = None,
+        only: Iterable[Level] | None = None,
+        until: str = "segmentation",
+        progress: Callable[[Progress], None] = lambda step: None,
+        show: Callable[[Findings], None] = lambda findings: None,
+        known: Cache[VertebraMask] | None = None,
+    ) -> Findings:
+        """As :meth:`run`, without merging.
+
+        Args:
+            show: called with what was found so far: after detection, after labelling, and after every vertebra.
+            known: the masks of earlier runs on the same scan, which are not computed again.
+        """
+        known = Cache(1) if known is None else known
         seconds: dict[str, float] = {}
         used: dict[str, Weights] = {}
         warnings: list[str] = []
@@ -166,6 +211,8 @@ class Pipeline:
                 box = timed("detection", 1, lambda detect: detect(ct))
                 if box is None:
                     warnings.append("no spine was found in this scan")
+                else:
+                    show(Findings(box, Centroids(), {}))
             elif box.intersection(scan) is None:
                 warnings.append("the spine box lies outside the scan: nothing to label in it")
                 box = None
@@ -175,6 +222,7 @@ class Pipeline:
                 centroids = timed("labelling", 1, lambda label: label(ct, inside))
                 if not centroids:
                     warnings.append("no vertebra was recognised in the spine box")
+            show(Findings(box, centroids, {}))
         wanted = centroids if only is None else centroids.only(only)
         for level in sorted(set(only or ()) - set(wanted.levels), key=lambda level: level.rank):
             warnings.append(f"{level.name} was asked for but is not among the centroids")
@@ -183,26 +231,18 @@ class Pipeline:
             outside = wanted.positions[~scan.contains(wanted.positions)]
             if len(outside):
                 warnings.append(f"{len(outside)} centroids lie outside the scan: nothing to segment there")
-            timed("segmentation", len(wanted), partial(self._segment, ct, wanted, scan, masks, progress))
-        start = time.perf_counter()
-        label_map = merge(masks, ct)
-        if masks:
-            seconds["merging"] = time.perf_counter() - start
+
+            def segment(stage: Segmenter) -> None:
+                for number, centroid in enumerate(wanted, start=1):
+                    if scan.contains(np.array(centroid.position))[0]:
+                        masks[centroid.level] = known.get(
+                            (stage.weights.sha256, centroid.position), partial(stage, ct, centroid.position)
+                        )
+                        show(Findings(box, centroids, dict(masks)))
+                    progress(Progress("segmentation", number, len(wanted), centroid.level))
+
+            timed("segmentation", len(wanted), segment)
         for level in wanted.levels if masks else ():
             if level not in masks or not np.any(masks[level].probability >= 128):
                 warnings.append(f"{level.name}: no bone was found at its centroid")
-        return Result(box, centroids, label_map, seconds, used, tuple(warnings))
-
-    @staticmethod
-    def _segment(
-        ct: sitk.Image,
-        wanted: Centroids,
-        scan: SpineBox,
-        masks: dict[Level, VertebraMask],
-        progress: Callable[[Progress], None],
-        segment: Segmenter,
-    ) -> None:
-        for number, centroid in enumerate(wanted, start=1):
-            if scan.contains(np.array(centroid.position))[0]:
-                masks[centroid.level] = segment(ct, centroid.position)
-            progress(Progress("segmentation", number, len(wanted), centroid.level))
+        return Findings(box, centroids, masks, seconds, used, tuple(warnings))

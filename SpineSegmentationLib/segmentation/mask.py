@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
 from ..anatomy import Level
+from ..cache import Cache
 
 HALF = 128
 """Probability one half in the stored scale 0..255."""
+
+Place = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +38,91 @@ class VertebraMask:
         scaled = np.rint(probability * 255).astype(np.uint8)
         scaled[scaled < 5] = 0
         first = np.rint(image.GetOrigin()).astype(int)
-        where = ndimage.find_objects(scaled > 0, max_label=1)
-        if not where:
+        where = bounds(scaled)
+        if where is None:
             return cls(np.zeros((1, 1, 1), np.uint8), tuple(int(v) for v in first))
-        corner = first + [axis.start for axis in reversed(where[0])]
-        return cls(np.ascontiguousarray(scaled[where[0]]), tuple(int(v) for v in corner))
+        corner = first + [axis.start for axis in reversed(where)]
+        return cls(np.ascontiguousarray(scaled[where]), tuple(int(v) for v in corner))
 
     @property
-    def place(self) -> tuple[slice, slice, slice]:
+    def place(self) -> Place:
         """Lattice positions z,y,x of the array."""
-        z, y, x = ((c, c + n) for c, n in zip(self.corner[::-1], self.probability.shape, strict=True))
-        return slice(*z), slice(*y), slice(*x)
+        return _place(self.corner, self.probability.shape)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of place and content."""
+        return _digest(self.corner, self.probability.shape, self.probability)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The voxels of one vertebra in a label map.
+
+    Attributes:
+        corner: index of the first voxel on the grid of the scan, x,y,z.
+        shape: z,y,x; the piece touches every side of it. A vertebra without voxels has (0, 0, 0).
+        bits: the voxels packed, eight to a byte.
+        digest: SHA-256 of all that; equal pieces have equal digests, wherever they come from.
+    """
+
+    corner: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    bits: np.ndarray
+    digest: str
+
+    @classmethod
+    def of(cls, voxels: np.ndarray, corner: tuple[int, int, int]) -> Piece:
+        """From voxels (z, y, x), not 0 where the vertebra is, the first of them at index ``corner`` (x,y,z)."""
+        where = bounds(voxels)
+        if where is None:
+            corner, voxels = (0, 0, 0), np.zeros((0, 0, 0), bool)
+        else:
+            corner = tuple(int(c + s.start) for c, s in zip(corner, reversed(where), strict=True))
+            voxels = voxels[where]
+        bits = np.packbits(voxels != 0)
+        return cls(corner, voxels.shape, bits, _digest(corner, voxels.shape, bits))
+
+    @property
+    def voxels(self) -> np.ndarray:
+        """Boolean (z, y, x)."""
+        return np.unpackbits(self.bits, count=int(np.prod(self.shape))).reshape(self.shape).view(bool)
+
+    @property
+    def place(self) -> Place:
+        """Indices z,y,x on the grid of the scan."""
+        return _place(self.corner, self.shape)
+
+
+def bounds(array: np.ndarray) -> Place | None:
+    """The smallest place z,y,x that holds all voxels other than 0; None when there are none."""
+    sides = []
+    for others in ((1, 2), (0, 2), (0, 1)):
+        line = np.flatnonzero(array.any(axis=others))
+        if not len(line):
+            return None
+        sides.append(slice(int(line[0]), int(line[-1]) + 1))
+    return sides[0], sides[1], sides[2]
+
+
+def _place(corner: tuple[int, int, int], shape: tuple[int, ...]) -> Place:
+    z, y, x = (slice(c, c + n) for c, n in zip(corner[::-1], shape, strict=True))
+    return z, y, x
+
+
+def _digest(corner: tuple[int, ...], shape: tuple[int, ...], content: np.ndarray) -> str:
+    header = np.array([*corner, *shape], "<i8").tobytes()
+    return hashlib.sha256(header + np.ascontiguousarray(content).tobytes()).hexdigest()
+
+
+def paint(pieces: Mapping[Level, Piece], grid: sitk.Image) -> sitk.Image:
+    """The label map of pieces that share no voxel: uint8 codes on the grid of the scan, 0 elsewhere."""
+    labels = np.zeros(grid.GetSize()[::-1], np.uint8)
+    for level, piece in pieces.items():
+        labels[piece.place][piece.voxels] = int(level)
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(grid)
+    return image
 
 
 def merge(masks: Mapping[Level, VertebraMask], grid: sitk.Image) -> sitk.Image:
@@ -57,52 +136,89 @@ def merge(masks: Mapping[Level, VertebraMask], grid: sitk.Image) -> sitk.Image:
         masks: any number of vertebrae.
         grid: any image; its size, spacing, origin and direction count.
     """
-    ordered = sorted(masks.items(), key=lambda item: (-item[1].corner[2], item[1].corner))
-    owned = _own_pieces([mask for _, mask in ordered])
-    labels = np.zeros(grid.GetSize()[::-1], np.uint8)
-    best = np.full(labels.shape, HALF - 1, np.uint8)
-    for (level, _), mask in zip(ordered, owned, strict=True):
-        for place, value in _on_grid(mask, grid):
-            wins = value > best[place]
-            best[place][wins] = value[wins]
-            labels[place][wins] = int(level)
-    image = sitk.GetImageFromArray(labels)
-    image.CopyInformation(grid)
-    return image
+    return paint(Merger(grid).pieces(masks), grid)
 
 
-def _own_pieces(masks: list[VertebraMask]) -> list[VertebraMask]:
-    """Each mask without the voxels that another vertebra wins and without pieces apart from its largest."""
-    if not masks:
-        return []
-    low = np.min([[s.start for s in mask.place] for mask in masks], axis=0)
-    high = np.max([[s.stop for s in mask.place] for mask in masks], axis=0)
-    best = np.zeros(high - low, np.uint8)
-    winner = np.full(best.shape, -1, np.int8)
-    places = [tuple(slice(s.start - c, s.stop - c) for s, c in zip(mask.place, low, strict=True)) for mask in masks]
-    for number, (mask, place) in enumerate(zip(masks, places, strict=True)):
-        wins = (mask.probability > best[place]) & (mask.probability >= HALF)
-        best[place][wins] = mask.probability[wins]
-        winner[place][wins] = number
-    result = []
-    for number, (mask, place) in enumerate(zip(masks, places, strict=True)):
-        mine = winner[place] == number
-        pieces, count = ndimage.label(mine, np.ones((3, 3, 3)))
-        if count > 1:
-            mine = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-        kept = np.where(mine | (mask.probability < HALF), mask.probability, 0).astype(np.uint8)
-        result.append(VertebraMask(kept, mask.corner))
-    return result
+class Merger:
+    """Merges again and again on one grid; only pieces whose mask or whose neighbours' masks changed are computed.
+
+    The piece of a vertebra depends on its mask, on the masks it meets, and, through where their own pieces end, on
+    the masks that those meet. This is the key under which it is kept.
+
+    Args:
+        grid: any image; its size, spacing, origin and direction count.
+    """
+
+    def __init__(self, grid: sitk.Image) -> None:
+        # No copy of the voxels: only the grid counts, and it may be large.
+        self._grid = grid
+        self._crops: Cache[VertebraMask] = Cache(48)
+        self._pieces: Cache[Piece] = Cache(1000)
+
+    def pieces(self, masks: Mapping[Level, VertebraMask]) -> dict[Level, Piece]:
+        """The piece of each vertebra; no two share a voxel."""
+        items = sorted(masks.items(), key=lambda item: (-item[1].corner[2], item[1].corner, item[1].digest))
+        ordered = [mask for _, mask in items]
+        met = [[other for other in range(len(ordered)) if _meet(ordered[own], ordered[other])]
+               for own in range(len(ordered))]  # fmt: skip
+        keys = [
+            (tuple(ordered[o].digest for o in others), others.index(own)) for own, others in enumerate(met)
+        ]  # what a crop is computed from: the masks that meet, and which of them it is
+
+        def crop(own: int) -> VertebraMask:
+            return self._crops.get(keys[own], lambda: _on_grid(_own_piece(ordered, own, met[own]), self._grid))
+
+        def piece(own: int) -> Piece:
+            crops = {other: crop(other) for other in met[own]}
+            return Piece.of(_wins(crops, own, met[own]), crops[own].corner)
+
+        pieces = {
+            level: self._pieces.get((keys[own][1], tuple(keys[o] for o in met[own])), lambda own=own: piece(own))
+            for own, (level, _) in enumerate(items)
+        }
+        return {level: pieces[level] for level in masks}
 
 
-def _on_grid(mask: VertebraMask, grid: sitk.Image) -> Iterable[tuple[tuple[slice, slice, slice], np.ndarray]]:
-    """The mask on its part of the grid: (place z,y,x, uint8 values); nothing where they do not meet."""
-    sure = ndimage.find_objects(mask.probability >= HALF, max_label=1)
-    if not sure or sure[0] is None:
-        return
+def _meet(a: VertebraMask, b: VertebraMask) -> bool:
+    """Whether two masks share a voxel or touch, so that they can meet on another grid, too."""
+    return all(s.start <= t.stop and t.start <= s.stop for s, t in zip(a.place, b.place, strict=True))
+
+
+def _wins(masks: Mapping[int, VertebraMask] | list[VertebraMask], own: int, others: Iterable[int]) -> np.ndarray:
+    """Where one mask has at least one half and the largest value of all; the first in order wins a draw."""
+    mine, place = masks[own].probability, masks[own].place
+    wins = mine >= HALF
+    for number in others:
+        other = masks[number]
+        common = [slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(place, other.place, strict=True)]
+        if number == own or any(s.start >= s.stop for s in common):
+            continue
+        here = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, place, strict=True))
+        there = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, other.place, strict=True))
+        stronger = np.greater if number < own else np.greater_equal
+        wins[here] &= stronger(mine[here], other.probability[there])
+    return wins
+
+
+def _own_piece(masks: list[VertebraMask], own: int, others: Iterable[int]) -> VertebraMask:
+    """The mask without the voxels that another vertebra wins and without pieces apart from its largest."""
+    mask = masks[own]
+    mine = _wins(masks, own, others)
+    pieces, count = ndimage.label(mine, np.ones((3, 3, 3)))
+    if count > 1:
+        mine = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    return VertebraMask(np.where(mine | (mask.probability < HALF), mask.probability, 0).astype(np.uint8), mask.corner)
+
+
+def _on_grid(mask: VertebraMask, grid: sitk.Image) -> VertebraMask:
+    """The mask on its part of the grid, corner and place counted in its voxels; empty where they do not meet."""
+    nothing = VertebraMask(np.zeros((0, 0, 0), np.uint8), (0, 0, 0))
+    sure = bounds(mask.probability >= HALF)
+    if sure is None:
+        return nothing
     image = sitk.GetImageFromArray(mask.probability)
     image.SetOrigin([float(v) for v in mask.corner])
-    ends = [(s.start - 1, s.stop) for s in reversed(sure[0])]
+    ends = [(s.start - 1, s.stop) for s in reversed(sure)]
     corners = [[ends[axis][bit >> axis & 1] for axis in range(3)] for bit in range(8)]
     points = np.array(
         [grid.TransformPhysicalPointToContinuousIndex(image.TransformIndexToPhysicalPoint(c)) for c in corners]
@@ -110,10 +226,10 @@ def _on_grid(mask: VertebraMask, grid: sitk.Image) -> Iterable[tuple[tuple[slice
     start = np.maximum(np.floor(points.min(0)).astype(int), 0)
     stop = np.minimum(np.ceil(points.max(0)).astype(int) + 1, grid.GetSize())
     if np.any(stop <= start):
-        return
+        return nothing
     part = sitk.Image([int(v) for v in stop - start], sitk.sitkUInt8)
     part.SetOrigin(grid.TransformIndexToPhysicalPoint([int(v) for v in start]))
     part.SetSpacing(grid.GetSpacing())
     part.SetDirection(grid.GetDirection())
     values = sitk.GetArrayFromImage(sitk.Resample(image, part, sitk.Transform(), sitk.sitkLinear, 0))
-    yield tuple(slice(int(a), int(b)) for a, b in zip(start[::-1], stop[::-1], strict=True)), values
+    return VertebraMask(values, tuple(int(v) for v in start))
