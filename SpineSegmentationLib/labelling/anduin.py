@@ -91,7 +91,7 @@ class AnduinLabeller:
 
 
 def candidates(sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image) -> list[Candidate]:
-    """Places where both views see a vertebra: the maxima of the outer product of the views.
+    """Places where both views see a vertebra: maxima of the outer product of the views, of all levels and of each.
 
     The product over z, y and x is never built: at a row z its maximum over x is the coronal view's own, so the
     maxima of ``sagittal(z, y) * max_x coronal(z, x)`` are those of the product.
@@ -102,30 +102,37 @@ def candidates(sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image) -> 
     """
     side, front = 1 - sagittal[0], 1 - coronal[0]
     product = ndimage.gaussian_filter(side, 0.7) * ndimage.gaussian_filter(front, 0.7).max(1, keepdims=True)
-    radius = int(round(REACH / SPACING))
+    radius = round(REACH / SPACING)
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    peaks = (product == ndimage.maximum_filter(product, footprint=rows**2 + columns**2 <= radius**2)) & (
-        product >= THRESHOLD**2
+    near = rows**2 + columns**2 <= radius**2
+    peaks = (product == ndimage.maximum_filter(product, footprint=near)) & (product >= THRESHOLD**2)
+    # A level has its own maximum even where the vertebrae run into each other.
+    each = sagittal[1:] * coronal[1:].max(2)[:, :, None]
+    for level in each:
+        place = np.unravel_index(level.argmax(), level.shape)
+        if level[place] >= THRESHOLD**2 and not peaks[_window(place, 1)].any():
+            peaks[place] = True
+    return [_candidate(int(z), int(y), product, sagittal, coronal, image) for z, y in np.argwhere(peaks)]
+
+
+def _window(place: tuple[int, ...], reach: int) -> tuple[slice, ...]:
+    return tuple(slice(max(p - reach, 0), p + reach + 1) for p in place)
+
+
+def _candidate(
+    z: int, y: int, product: np.ndarray, sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image
+) -> Candidate:
+    """What the views say at row z and column y: the exact place and the levels, both averaged over 5 pixels."""
+    near_z, near_y = _window((z, y), 2)
+    front = 1 - coronal[0][near_z].mean(0)
+    (near_x,) = _window((int(front.argmax()),), 2)
+    masses = (front[near_x], product[near_z, near_y].sum(0), product[near_z, near_y].sum(1))
+    starts = (near_x.start, near_y.start, near_z.start)
+    index = [s + np.average(np.arange(len(mass)), weights=mass) for s, mass in zip(starts, masses, strict=True)]
+    side, face = (view.sum((1, 2)) + 1e-6 for view in (sagittal[1:, near_z, near_y], coronal[1:, near_z, near_x]))
+    levels = np.sqrt(side / side.sum() * face / face.sum())
+    return Candidate(
+        image.TransformContinuousIndexToPhysicalPoint([float(v) for v in index]),
+        float(np.sqrt(product[z, y])),
+        levels / levels.sum(),
     )
-    found = []
-    for z, y in np.argwhere(peaks):
-        near_z, near_y = slice(max(z - 2, 0), z + 3), slice(max(y - 2, 0), y + 3)
-        x = int(front[near_z].sum(0).argmax())
-        near_x = slice(max(x - 2, 0), x + 3)
-        rows_mass = product[near_z, near_y]
-        columns_mass = front[near_z, near_x].sum(0)
-        place = (
-            near_x.start + np.average(np.arange(len(columns_mass)), weights=columns_mass),
-            near_y.start + np.average(np.arange(rows_mass.shape[1]), weights=rows_mass.sum(0)),
-            near_z.start + np.average(np.arange(rows_mass.shape[0]), weights=rows_mass.sum(1)),
-        )
-        levels = [view.sum((1, 2)) + 1e-6 for view in (sagittal[1:, near_z, near_y], coronal[1:, near_z, near_x])]
-        levels = np.sqrt(levels[0] / levels[0].sum() * levels[1] / levels[1].sum())
-        found.append(
-            Candidate(
-                image.TransformContinuousIndexToPhysicalPoint([float(v) for v in place]),
-                float(np.sqrt(product[z, y])),
-                levels / levels.sum(),
-            )
-        )
-    return found
