@@ -1,0 +1,1 @@
+"""The parts of the panel. With SpineSegmentation.py the only code that knows Qt."""
