@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import SimpleITK as sitk
 
@@ -79,15 +80,23 @@ class Session:
         if centroids is not None:
             self.apply(State(box, centroids, self.state.locked & set(centroids.levels)))
             return
+        self.label(replace(self.state, box=box))
+
+    def label(self, state: State) -> None:
+        """Everything but the box and the locked vertebrae of a state is found anew; the box, too, when it is None.
+
+        Raises:
+            SpineError: weights missing or damaged.
+        """
         found = self.pipeline.find(
             self.ct,
-            box=box,
+            box=state.box,
             until="labelling",
             progress=self.progress,
-            show=lambda found: self._show(self.state.labelled(box or found.box, found.centroids), {}),
+            show=lambda found: self._show(state.labelled(state.box or found.box, found.centroids), {}),
         )
         # A box beside the scan is still the box that the person set.
-        self.apply(self.state.labelled(box or found.box, found.centroids), found)
+        self.apply(state.labelled(state.box or found.box, found.centroids), found)
 
     def set_box(self, box: SpineBox) -> None:
         """Labelling and segmentation anew inside a box in LPS mm."""

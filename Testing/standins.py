@@ -27,7 +27,7 @@ DELAY = {"detection": 0.0, "labelling": 0.0, "segmentation": 0.0}
 
 
 def spine_ct(count: int = 5, spacing=(1.3, 1.1, 1.7), direction=None) -> sitk.Image:
-    """Bright blocks of 12 x 12 x 9 mm one above the other, 12 mm apart, in soft tissue; the upper ones first."""
+    """Bright blocks of 12 x 12 x 9 mm one above the other, 12 mm apart, in soft tissue, air in front; the upper ones first."""
     size = np.ceil(np.array([36, 34, 12 * count + 8]) / spacing).astype(int)
     image = sitk.Image(size.tolist(), sitk.sitkInt16)
     image.SetSpacing(spacing)
@@ -39,6 +39,7 @@ def spine_ct(count: int = 5, spacing=(1.3, 1.1, 1.7), direction=None) -> sitk.Im
         centre = (10 + 12 * number, 16 + number % 3, 18 - number % 2)
         away = [np.abs(i * s - c) for i, s, c in zip((z, y, x), spacing[::-1], centre, strict=True)]
         hu[(away[0] < 4.5) & (away[1] < 6) & (away[2] < 6)] = 400 + 20 * number
+    hu[:, :2] = -1000
     result = sitk.GetImageFromArray(hu.astype(np.int16))
     result.CopyInformation(image)
     return result

@@ -1,0 +1,166 @@
+"""What computes for an application: a session in this process, with the interface that the worker has, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .anatomy import Level
+from .errors import SpineError
+from .segmentation.mask import Piece, paint
+from .state import State
+from .voxels import Grid, Voxels, image_of
+
+
+@dataclass(frozen=True)
+class Update:
+    """Values as they are now, or as they come in the middle of a run (then pieces may be missing or still change).
+
+    Attributes:
+        grid: of the label map.
+        seconds: wall time by stage.
+        warnings: one line each.
+    """
+
+    state: State
+    pieces: Mapping[Level, Piece]
+    grid: Grid
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Events:
+    """Who is told about one request. One of ``done``, ``measured`` and ``failed`` is called, once, at its end.
+
+    Attributes:
+        progress: stage, parts done, parts in all, and the name of the vertebra or "".
+        show: values of a run in the making.
+        done: its result.
+        measured: a table: one row per vertebra, the first row holds the names of the columns.
+        failed: one line for a person; the values are as before the request.
+    """
+
+    progress: Callable[[str, int, int, str], None] = _ignore
+    show: Callable[[Update], None] = _ignore
+    done: Callable[[Update], None] = _ignore
+    measured: Callable[[list[list[str]]], None] = _ignore
+    failed: Callable[[str], None] = _ignore
+
+
+CANCELLED = "cancelled"
+"""What ``failed`` says after :meth:`Engine.cancel`."""
+
+
+class Engine(Protocol):
+    """Computes for one scan at a time, one request after the other."""
+
+    def open(self, voxels: Voxels, system: str) -> None:
+        """The scan and the system of all further requests."""
+
+    def run(self, state: State, label: bool, events: Events) -> None:
+        """The result of a state. ``label``: only box and locked vertebrae count, the others are found anew."""
+
+    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+        """Measures every vertebra of a state; pieces that a person painted replace the computed ones."""
+
+    def cancel(self) -> None:
+        """Ends the request that runs."""
+
+    def close(self) -> None:
+        """Ends everything."""
+
+
+class Cancelled(Exception):
+    """Raised where a run looks whether it is still wanted."""
+
+
+class LocalEngine:
+    """Computes in this process: requests end before they return.
+
+    Args:
+        device: as :func:`device.choose`.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = device
+        self._pipelines: dict[str, object] = {}
+        self._scan: tuple[Voxels, str] | None = None
+        self._session = None
+        self._cancelled = False
+        self._warnings: list[str] = []
+
+    def open(self, voxels: Voxels, system: str) -> None:
+        self._scan, self._session = (voxels, system), None
+
+    def run(self, state: State, label: bool, events: Events) -> None:
+        def work() -> None:
+            session = self._opened()
+            session.progress = self._watched(events)
+            session.show = lambda state, pieces: events.show(Update(state, pieces, Grid.of(session.ct)))
+            if label:
+                session.label(state)
+            else:
+                session.apply(state)
+            warnings = (*self._warnings, *session.warnings)
+            events.done(Update(session.state, dict(session.pieces), Grid.of(session.ct), session.seconds, warnings))
+
+        self._guarded(work, events)
+
+    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+        def work() -> None:
+            from .measurements import measure, table
+
+            session = self._opened()
+            session.progress, session.show = self._watched(events), None
+            session.apply(state)
+            label_map = paint({**session.pieces, **edited}, session.ct)
+            rows = table(measure(session.ct, label_map, state.centroids)).splitlines()
+            events.measured([row.split(",") for row in rows])
+
+        self._guarded(work, events)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def close(self) -> None:
+        self._scan = self._session = None
+
+    def _opened(self):
+        if self._scan is None:
+            raise SpineError("no volume is chosen; choose a CT")
+        if self._session is None:
+            # Not at the top: an application starts, and asks for torch, before it needs this.
+            from .pipeline import Pipeline
+            from .session import Session
+
+            voxels, system = self._scan
+            if system not in self._pipelines:
+                self._pipelines[system] = Pipeline(system, self.device)
+            self._warnings = []
+            self._session = Session(image_of(voxels, self._warnings), self._pipelines[system])
+        return self._session
+
+    def _watched(self, events: Events) -> Callable:
+        def progress(step) -> None:
+            if self._cancelled:
+                raise Cancelled
+            events.progress(step.stage, step.done, step.total, step.level.name if step.level else "")
+
+        return progress
+
+    def _guarded(self, work: Callable[[], None], events: Events) -> None:
+        self._cancelled = False
+        try:
+            work()
+        except Cancelled:
+            events.failed(CANCELLED)
+        except SpineError as error:
+            events.failed(str(error))
+        except MemoryError:
+            events.failed("not enough memory; close other programs or crop the volume")

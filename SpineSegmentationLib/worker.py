@@ -1,0 +1,126 @@
+"""The process that computes for an application: ``python -m SpineSegmentationLib.worker``.
+
+Serves a session over standard input and output (see :mod:`messages`). Models stay loaded between edits. It ends when
+its input ends, even in the middle of a run: nobody is left then who waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from . import messages
+from .engine import Cancelled, Events, LocalEngine
+from .voxels import Voxels
+
+
+class Worker:
+    """Answers requests one after the other.
+
+    Args:
+        send: takes the bytes of a message.
+    """
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        self._send = send
+        self._engine: LocalEngine | None = None
+        self._cancelled: set[int] = set()
+
+    def cancel(self, number: int) -> None:
+        """The request of that number is not wanted any more; may be called from another thread."""
+        self._cancelled.add(number)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Does what a request says; every failure becomes an answer."""
+        number = request["id"]
+
+        def tell(event: str, **values: object) -> None:
+            self._send(messages.line({"id": number, "event": event, **values}))
+
+        try:
+            {"open": self._open, "run": self._run, "measure": self._measure}[request["do"]](request, tell)
+        except MemoryError:
+            tell("failed", message="not enough memory; close other programs or crop the volume")
+        except Exception as error:
+            traceback.print_exc()
+            reason = (str(error).splitlines() or [""])[0]
+            tell("failed", message=f"the computation failed ({type(error).__name__}: {reason}); the log says more")
+
+    def _open(self, request: dict[str, Any], tell: Callable) -> None:
+        if self._engine is None:
+            self._engine = LocalEngine(request["device"])
+        # Should the new scan be bad, nothing may go on with the old one.
+        self._engine.close()
+        array = np.memmap(request["file"], np.dtype(request["type"]), "r", shape=tuple(request["shape"]))
+        self._engine.open(Voxels(array, np.array(request["to_lps"]), request["name"]), request["system"])
+
+    def _run(self, request: dict[str, Any], tell: Callable) -> None:
+        sent = set(request["have"])
+
+        def update(event: str) -> Callable:
+            def send(value) -> None:
+                tell(event, **messages.of_update(value, sent))
+                sent.update(piece.digest for piece in value.pieces.values())
+
+            return send
+
+        state = messages.to_state(request["state"])
+        self._engine.run(state, request["label"], self._events(request, tell, show=update("show"), done=update("done")))
+
+    def _measure(self, request: dict[str, Any], tell: Callable) -> None:
+        state, edited = messages.to_state(request["state"]), messages.to_pieces(request["edited"])
+        events = self._events(request, tell, measured=lambda rows: tell("measured", rows=rows))
+        self._engine.measure(state, edited, events)
+
+    def _events(self, request: dict[str, Any], tell: Callable, **others: Callable) -> Events:
+        def progress(stage: str, done: int, total: int, level: str) -> None:
+            if request["id"] in self._cancelled:
+                raise Cancelled
+            tell("progress", stage=stage, done=done, total=total, level=level)
+
+        return Events(progress=progress, failed=lambda message: tell("failed", message=message), **others)
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answers the requests of ``source`` on ``sink``; the process ends with ``source``."""
+
+    def send(data: bytes) -> None:
+        sink.write(data)
+        sink.flush()
+
+    worker = Worker(send)
+    requests: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def listen() -> None:
+        lines = messages.Lines()
+        try:
+            while data := source.read1(1 << 16):
+                for message in lines.feed(data):
+                    if message["do"] == "cancel":
+                        worker.cancel(message["id"])
+                    else:
+                        requests.put(message)
+        finally:
+            os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        worker.answer(requests.get())
+
+
+def main() -> None:
+    """Serves standard input and output; whatever else is printed goes to standard error."""
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, sink)
+
+
+if __name__ == "__main__":
+    main()
