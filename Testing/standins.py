@@ -27,7 +27,7 @@ DELAY = {"detection": 0.0, "labelling": 0.0, "segmentation": 0.0}
 
 
 def spine_ct(count: int = 5, spacing=(1.3, 1.1, 1.7), direction=None) -> sitk.Image:
-    """Bright blocks of 12 x 12 x 9 mm one above the other, 12 mm apart, in soft tissue, air in front; the upper ones first."""
+    """Bright blocks of 12 x 12 x 9 mm, 12 mm apart, one below the other in soft tissue; air in front."""
     size = np.ceil(np.array([36, 34, 12 * count + 8]) / spacing).astype(int)
     image = sitk.Image(size.tolist(), sitk.sitkInt16)
     image.SetSpacing(spacing)
