@@ -15,7 +15,10 @@ from .anatomy import Level, may_follow
 from .spine import Centroid, Centroids
 
 HALF_SIZE = np.array([38, 32, 28])
-"""mm from the centroid to the border of the local grid, left, posterior, up: the body of any vertebra fits."""
+"""Voxels from the centroid to the border of the local grid, left, posterior, up: the body of any vertebra fits."""
+
+STEP = {"cervical": 0.6, "thoracic": 1.0, "lumbar": 1.0}
+"""mm, the voxel size of the local grid."""
 
 COLUMNS = ("label", "volume_mm3", "height_mm", "width_mm", "depth_mm", "trabecular_hu", "completeness", "confidence")
 
@@ -34,7 +37,8 @@ class Measurement:
         height: between the end-plates, median over the middle half of the body, mm. As end-plates are concave, this
             is less than at the rims.
         width, depth: left-right and front-back at mid-height through the centroid, without pedicles, mm. As bodies
-            have a waist, this is less than at the end-plates.
+            have a waist, this is less than at the end-plates. Cervical bodies come out about 3 mm too wide, as the
+            roots of the transverse processes count.
         density: mean HU of the trabecular core: what lies at least half as deep as the deepest place of the body.
         complete: whether the mask keeps away from the border of the scan.
         confidence: of the level's name, 0..1.
@@ -111,10 +115,10 @@ def _frame(centroid: Centroid, centroids: Centroids, middle_of_mask: np.ndarray)
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """The vertebral body on a local 1 mm grid (z, y, x) with the centroid in its middle.
+    """The vertebral body on a local grid (z, y, x) with the centroid in its middle.
 
     Attributes:
-        grid: the local grid.
+        grid: the local grid, its voxels cubes.
         occupancy: 0..1, the mask interpolated and without what is no body.
     """
 
@@ -128,12 +132,18 @@ class _Body:
         """The body round a centroid: the union of the balls that fit into the mask, nine tenths of the body's least
         extent wide, so that pedicles and processes fall away. None if the centroid lies outside the mask."""
         grid = sitk.Image((2 * HALF_SIZE + 1).tolist(), sitk.sitkUInt8)
-        grid.SetOrigin((np.array(centroid.position) - frame @ HALF_SIZE).tolist())
+        step = STEP[centroid.level.region]
+        grid.SetSpacing((step,) * 3)
+        grid.SetOrigin((np.array(centroid.position) - frame @ HALF_SIZE * step).tolist())
         grid.SetDirection(frame.ravel().tolist())
         start = [max(axis.start - 1, 0) for axis in reversed(place)]
         stop = [min(axis.stop + 1, n) for axis, n in zip(reversed(place), label_map.GetSize(), strict=True)]
         crop = sitk.RegionOfInterest(label_map, [b - a for a, b in zip(start, stop, strict=True)], start)
-        mask = sitk.Cast(crop == int(centroid.level), sitk.sitkFloat32)
+        # A softened border lies between the voxels of the local grid where it lay in finer ones.
+        sigma = 0.6 * step / np.array(crop.GetSpacing()[::-1])
+        voxels = (sitk.GetArrayViewFromImage(crop) == centroid.level).astype(np.float32)
+        mask = sitk.GetImageFromArray(ndimage.gaussian_filter(voxels, sigma, mode="nearest"))
+        mask.CopyInformation(crop)
         occupancy = sitk.GetArrayFromImage(sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkLinear, 0.0))
         near = _near(3, 3, 3)
         least = min(float(np.median(_extent(occupancy, axis)[_across(near, axis)])) for axis in (0, 1))
@@ -147,6 +157,7 @@ class _Body:
 
     def extents(self) -> tuple[float, float, float]:
         """Height, width and depth in mm."""
+        step = self.grid.GetSpacing()[0]
         thin = _near(2, 2, 2)
         depth = float(np.median(_extent(self.occupancy, 1)[_across(thin, 1)]))
         rows = _extent(self.occupancy, 2)[HALF_SIZE[2] - 2 : HALF_SIZE[2] + 3]
@@ -155,7 +166,7 @@ class _Body:
         width = float(np.median(rows, axis=0)[middle - int(depth / 4) : middle + int(depth / 8) + 1].max())
         central = _near(width / 4, depth / 4, 0)
         height = float(np.median(_extent(self.occupancy, 0)[_across(central, 0)]))
-        return height, width, depth
+        return height * step, width * step, depth * step
 
     def density(self, ct: sitk.Image) -> float:
         """Mean HU of the core; NaN if hardly a voxel of it lies in the scan."""
@@ -168,7 +179,7 @@ class _Body:
 
     def reaches_border_of(self, image: sitk.Image) -> bool:
         """Whether a voxel of the body lies in the outermost voxels, or the outermost millimetre, of the image."""
-        local = np.argwhere(self.occupancy >= 0.5)[:, ::-1] - HALF_SIZE
+        local = (np.argwhere(self.occupancy >= 0.5)[:, ::-1] - HALF_SIZE) * self.grid.GetSpacing()
         middle = np.array(self.grid.TransformIndexToPhysicalPoint(HALF_SIZE.tolist()))
         points = middle + local @ np.reshape(self.grid.GetDirection(), (3, 3)).T
         spacing = np.array(image.GetSpacing())
@@ -178,7 +189,7 @@ class _Body:
 
 
 def _near(x: float, y: float, z: float) -> tuple[slice, slice, slice]:
-    """The part z,y,x of the local grid within so many mm of its middle."""
+    """The part z,y,x of the local grid within so many voxels of its middle."""
     return tuple(slice(m - int(r), m + int(r) + 1) for m, r in zip(HALF_SIZE[::-1], (z, y, x), strict=True))
 
 
@@ -187,8 +198,8 @@ def _across(part: tuple[slice, slice, slice], axis: int) -> tuple[slice, ...]:
 
 
 def _extent(occupancy: np.ndarray, axis: int) -> np.ndarray:
-    """For each ray along an axis through the middle plane: mm from there both ways to where the occupancy falls under
-    one half, with the last step interpolated; 0 for rays that start outside. The array has one axis less."""
+    """For each ray along an axis through the middle plane: voxels from there, both ways, to where the occupancy falls
+    under one half, with the last step interpolated; 0 for rays that start outside. The array has one axis less."""
     rays = np.moveaxis(occupancy, axis, -1)
     middle = rays.shape[-1] // 2
     total = np.zeros(rays.shape[:-1])

@@ -11,57 +11,59 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import stand_in
+import standins
 import torch
 
 from SpineSegmentationLib import cli, outputs, pipeline, weights
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.ct import same_grid, write_image
+from SpineSegmentationLib.ct import read_ct, same_grid, write_image
 from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.pipeline import SYSTEMS
+from SpineSegmentationLib.pipeline import SYSTEMS, Pipeline, System
+from SpineSegmentationLib.spine import SpineBox
 
 L = Level
 ENDINGS = ("_seg-vert_msk.nii.gz", "_seg-subreg_ctd.json", "_seg-vert_snp.png", "_measurements.csv", "_run.json")
+LEVELS = (L.T11, L.T12, L.L1)
 
 
 @pytest.fixture(scope="module")
-def phantom():
-    spec = PhantomSpec(seed=2, first=L.L2, last=L.L4, margin=8, field=(120, 130), origin=(-150.0, 40.0, -700.0))
-    return make_phantom(spec, (2.0, 2.0, 2.5))
+def ct() -> sitk.Image:
+    """Three vertebrae for the stand-in stages."""
+    return standins.spine_ct(3)
 
 
 @pytest.fixture
-def called(monkeypatch, phantom):
-    """The names of the stages that ran, in order, in a system that knows the truth."""
+def called(monkeypatch):
+    """The names of the stages that ran, in order; the system is one of stand-ins."""
     names = []
-    monkeypatch.setitem(SYSTEMS, "anduin", stand_in.system(phantom, names.append))
+    monkeypatch.setitem(SYSTEMS, "anduin", System(standins.Detector, standins.Labeller, standins.Segmenter))
+    monkeypatch.setattr(standins._Stage, "begin", lambda stage: names.append(stage.name))
     return names
 
 
-def failing(monkeypatch, phantom, error: BaseException, at_call: int = 1, stage: str = "segmentation") -> None:
-    """From now on the stage's call of that number ends with the error."""
-    calls = []
+def failing(monkeypatch, called: list[str], error: BaseException, at_call: int = 1) -> None:
+    """From now on the segmenter's call of that number ends with the error."""
 
-    def before(name: str) -> None:
-        calls.append(name)
-        if name == stage and calls.count(stage) == at_call:
+    def begin(stage) -> None:
+        called.append(stage.name)
+        if stage.name == "segmentation" and called.count("segmentation") == at_call:
             raise error
 
-    monkeypatch.setitem(SYSTEMS, "anduin", stand_in.system(phantom, before))
+    monkeypatch.setattr(standins._Stage, "begin", begin)
 
 
 @pytest.fixture
-def scan(tmp_path, phantom) -> Path:
+def scan(tmp_path, ct) -> Path:
     path = tmp_path / "in" / "one_ct.nii.gz"
     path.parent.mkdir()
-    write_image(phantom.ct, path)
+    write_image(ct, path)
     return path
 
 
 @pytest.fixture
-def two(tmp_path, scan, phantom) -> Path:
-    write_image(phantom.ct, scan.with_name("two_ct.nii.gz"))
+def two(scan, ct) -> Path:
+    write_image(ct, scan.with_name("two_ct.nii.gz"))
     return scan.parent
 
 
@@ -75,40 +77,42 @@ def outputs_of(folder: Path, name: str) -> list[str]:
     return [ending for ending in ENDINGS if (folder / f"{name}{ending}").exists()]
 
 
-def test_segment_writes_everything(called, scan, phantom, tmp_path, capsys):
+def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
     assert segment(scan, to=tmp_path / "out") == 0
     assert called == ["detection", "labelling"] + 3 * ["segmentation"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(f"one{ending}" for ending in ENDINGS)
 
+    expected = Pipeline().run(read_ct(scan).image)
     labels = sitk.ReadImage(str(tmp_path / "out" / "one_seg-vert_msk.nii.gz"))
-    assert same_grid(labels, phantom.ct) and labels.GetPixelID() == sitk.sitkUInt8
-    truth, found = (sitk.GetArrayFromImage(image) for image in (phantom.label_map, labels))
-    assert 2 * np.sum((truth == found) & (truth > 0)) / np.sum((truth > 0) * 1 + (found > 0)) > 0.93
+    assert same_grid(labels, ct) and labels.GetPixelID() == sitk.sitkUInt8
+    truth, found = (sitk.GetArrayFromImage(image) for image in (expected.label_map, labels))
+    assert np.array_equal(truth, found) and np.unique(found).tolist() == [0, *LEVELS]
 
     centroids = read_centroids(tmp_path / "out" / "one_seg-subreg_ctd.json", labels)
-    assert centroids.levels == (L.L2, L.L3, L.L4)
-    assert np.allclose(centroids.positions, phantom.centroids.positions, atol=1e-6)
+    assert centroids.levels == LEVELS
+    assert np.allclose(centroids.positions, expected.centroids.positions, atol=1e-5)
+    assert [c.confidence for c in centroids] == [c.confidence for c in expected.centroids]
 
     rows = list(csv.DictReader((tmp_path / "out" / "one_measurements.csv").open()))
-    assert [row["label"] for row in rows] == ["L2", "L3", "L4"]
+    assert [row["label"] for row in rows] == ["T11", "T12", "L1"]
     assert sitk.ReadImage(str(tmp_path / "out" / "one_seg-vert_snp.png")).GetNumberOfComponentsPerPixel() == 3
 
     run = json.loads((tmp_path / "out" / "one_run.json").read_text())
     assert run["input"]["source"] == str(scan) and run["system"] == "anduin" and run["device"] in ("cpu", "cuda")
-    assert run["weights"]["labelling"] == {"name": "stand-in-labelling", "sha256": "0" * 64, "width": "compact"}
+    assert run["weights"]["labelling"] == {"name": "standin-labelling", "sha256": "labelling", "width": "none"}
     assert {"reading", "detection", "labelling", "segmentation"} <= run["seconds"].keys()
-    assert np.allclose(run["box"]["box"], [*phantom.box.lower, *phantom.box.upper])
+    assert np.allclose(run["box"]["box"], [*expected.box.lower, *expected.box.upper], atol=1e-4)
     assert run["versions"]["torch"] == torch.__version__ and run["warnings"] == []
 
     told = capsys.readouterr()
-    assert told.out == f"one: L2 L3 L4 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
-    assert "one: segmentation, vertebra 2 of 3 (L3)\n" in told.err
+    assert told.out == f"one: T11 T12 L1 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
+    assert "one: segmentation, vertebra 2 of 3 (T12)\n" in told.err
 
 
 def test_quiet_says_nothing_but_the_result(called, scan, tmp_path, capsys):
     assert segment(scan, "--quiet", to=tmp_path / "out") == 0
     told = capsys.readouterr()
-    assert told.err == "" and told.out.startswith("one: L2 L3 L4")
+    assert told.err == "" and told.out.startswith("one: T11 T12 L1")
 
 
 def test_progress_on_a_terminal_is_one_line(monkeypatch):
@@ -124,40 +128,39 @@ def test_progress_on_a_terminal_is_one_line(monkeypatch):
     assert sys.stderr.getvalue() == "a long line\r\x1b[Kb\r\x1b[Kwarning\n"
 
 
-def test_detect_and_label_stop_after_their_stage(called, scan, phantom, tmp_path, capsys):
-    out = str(tmp_path / "out")
-    assert cli.main(["detect", str(scan), "--output", out]) == 0
-    assert called == ["detection"] and [p.name for p in Path(out).iterdir()] == ["one_box.json"]
-    box = json.loads((tmp_path / "out" / "one_box.json").read_text())["box"]
-    assert np.allclose(box, [*phantom.box.lower, *phantom.box.upper])
+def test_detect_and_label_stop_after_their_stage(called, scan, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["detect", str(scan), "--output", str(out)]) == 0
+    assert called == ["detection"] and [path.name for path in out.iterdir()] == ["one_box.json"]
+    box = json.loads((out / "one_box.json").read_text())["box"]
     printed = capsys.readouterr().out.split(": ")[1].split(" -> ")[0]
     assert np.allclose([float(v) for v in printed.split(",")], box, atol=0.06)
 
     # What detect printed (it begins with a minus here) is what --box takes.
     assert printed.startswith("-")
     called.clear()
-    assert cli.main(["label", str(scan), "--box", printed, "--output", out, "--overwrite"]) == 0
+    assert cli.main(["label", str(scan), "--box", printed, "--output", str(out), "--overwrite"]) == 0
     assert called == ["labelling"]
-    assert sorted(p.name for p in Path(out).iterdir()) == ["one_box.json", "one_seg-subreg_ctd.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["one_box.json", "one_seg-subreg_ctd.json"]
 
 
-def test_given_values_replace_their_stages(called, scan, phantom, tmp_path, capsys):
-    lower, upper = phantom.box.lower, phantom.centroids[L.L4].position
-    cut = (*lower[:2], upper[2] + 5, *phantom.box.upper)
-    assert segment(scan, "--box", ",".join(map(str, cut)), to=tmp_path / "boxed") == 0
+def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):
+    box = SpineBox.of_image(ct)
+    upper_two = (*box.lower[:2], box.lower[2] + 18, *box.upper)
+    assert segment(scan, "--box", ",".join(map(str, upper_two)), to=tmp_path / "boxed") == 0
     assert called == ["labelling"] + 2 * ["segmentation"]
 
     called.clear()
     file = tmp_path / "boxed" / "one_seg-subreg_ctd.json"
-    assert segment(scan, "--centroids", file, "--only", "L3", to=tmp_path / "given") == 0
+    assert segment(scan, "--centroids", file, "--only", "T12", to=tmp_path / "given") == 0
     assert called == ["segmentation"]
     labels = sitk.ReadImage(str(tmp_path / "given" / "one_seg-vert_msk.nii.gz"))
-    assert np.unique(sitk.GetArrayViewFromImage(labels)).tolist() == [0, L.L3]
+    assert np.unique(sitk.GetArrayViewFromImage(labels)).tolist() == [0, L.T12]
     # The other centroids are still handed on.
-    assert read_centroids(tmp_path / "given" / "one_seg-subreg_ctd.json", labels).levels == (L.L2, L.L3)
+    assert read_centroids(tmp_path / "given" / "one_seg-subreg_ctd.json", labels).levels == (L.T11, L.T12)
     run = json.loads((tmp_path / "given" / "one_run.json").read_text())
-    assert run["given"]["centroids"] == str(file) and run["given"]["only"] == ["L3"]
-    assert "one: L3 -> " in capsys.readouterr().out
+    assert run["given"]["centroids"] == str(file) and run["given"]["only"] == ["T12"]
+    assert "one: T12 -> " in capsys.readouterr().out
 
 
 def test_what_is_done_is_skipped_unless_overwrite(called, two, tmp_path, capsys):
@@ -204,8 +207,8 @@ def test_a_missing_input_fails_alone(called, scan, tmp_path, capsys):
     assert f"error: {tmp_path / 'nothing.nii.gz'} does not exist" in capsys.readouterr().err
 
 
-def test_an_unexpected_error_in_a_scan_stops_no_batch(monkeypatch, two, phantom, tmp_path, capsys):
-    failing(monkeypatch, phantom, ZeroDivisionError("of ours"))
+def test_an_unexpected_error_in_a_scan_stops_no_batch(called, monkeypatch, two, tmp_path, capsys):
+    failing(monkeypatch, called, ZeroDivisionError("of ours"))
     assert segment(two, to=tmp_path / "out") == 1
     assert outputs_of(tmp_path / "out", "one") == [] and outputs_of(tmp_path / "out", "two") == list(ENDINGS)
     assert "unexpected ZeroDivisionError; please report" in capsys.readouterr().err
@@ -220,22 +223,22 @@ def test_an_unexpected_error_in_a_scan_stops_no_batch(monkeypatch, two, phantom,
         RuntimeError("Exception thrown in SimpleITK: Failed to allocate memory for image."),
     ],
 )
-def test_out_of_memory_is_one_line(monkeypatch, error, two, phantom, tmp_path, capsys):
-    failing(monkeypatch, phantom, error)
+def test_out_of_memory_is_one_line(called, monkeypatch, error, two, tmp_path, capsys):
+    failing(monkeypatch, called, error)
     assert segment(two, to=tmp_path / "out") == 1
     assert outputs_of(tmp_path / "out", "one") == [] and outputs_of(tmp_path / "out", "two") == list(ENDINGS)
     lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(lines) == 1 and "one_ct.nii.gz: not enough memory" in lines[0]
 
 
-def test_another_runtime_error_is_not_taken_for_a_full_memory(monkeypatch, scan, phantom, tmp_path, capsys):
-    failing(monkeypatch, phantom, RuntimeError("shapes differ"))
+def test_another_runtime_error_is_not_taken_for_a_full_memory(called, monkeypatch, scan, tmp_path, capsys):
+    failing(monkeypatch, called, RuntimeError("shapes differ"))
     assert segment(scan, to=tmp_path / "out") == 1
     assert "unexpected RuntimeError" in capsys.readouterr().err
 
 
-def test_interrupting_keeps_what_is_finished(monkeypatch, two, phantom, tmp_path, capsys):
-    failing(monkeypatch, phantom, KeyboardInterrupt(), at_call=5)
+def test_interrupting_keeps_what_is_finished(called, monkeypatch, two, tmp_path, capsys):
+    failing(monkeypatch, called, KeyboardInterrupt(), at_call=5)
     assert segment(two, to=tmp_path / "out") == 130
     assert outputs_of(tmp_path / "out", "one") == list(ENDINGS) and outputs_of(tmp_path / "out", "two") == []
     told = capsys.readouterr()
@@ -283,21 +286,18 @@ def test_no_spine_is_an_empty_result_with_a_warning(called, tmp_path, capsys):
     assert json.loads((tmp_path / "box" / "leg_box.json").read_text())["box"] is None
 
 
-def test_a_field_of_view_with_one_vertebra(called, phantom, tmp_path):
-    middle = phantom.ct.TransformPhysicalPointToIndex(phantom.centroids[L.L3].position)[2]
-    part = phantom.ct[:, :, middle - 7 : middle + 8]
-    write_image(part, tmp_path / "short.nii.gz")
-    only = phantom.centroids.only([L.L3])
-    outputs.write_centroids(only, part, tmp_path / "ctd.json")
-    assert segment(tmp_path / "short.nii.gz", "--centroids", tmp_path / "ctd.json", to=tmp_path / "out") == 0
+def test_a_field_of_view_with_one_vertebra(called, tmp_path, capsys):
+    write_image(standins.spine_ct(1), tmp_path / "short.nii.gz")
+    assert segment(tmp_path / "short.nii.gz", to=tmp_path / "out") == 0
     (row,) = csv.DictReader((tmp_path / "out" / "short_measurements.csv").open())
-    assert row["label"] == "L3" and row["completeness"] == "incomplete" and float(row["volume_mm3"]) > 1000
+    assert row["label"] == "T11" and float(row["volume_mm3"]) > 500
+    assert capsys.readouterr().out.startswith("short: T11 ->")
 
 
-def test_two_scans_of_one_name_get_two_names(called, phantom, tmp_path):
+def test_two_scans_of_one_name_get_two_names(called, ct, tmp_path):
     for person in ("anna", "bert"):
         (tmp_path / "in" / person).mkdir(parents=True)
-        write_image(phantom.ct, tmp_path / "in" / person / "scan.nii.gz")
+        write_image(ct, tmp_path / "in" / person / "scan.nii.gz")
     assert segment(tmp_path / "in", "--quiet", to=tmp_path / "out") == 0
     for name in ("anna_scan", "bert_scan"):
         assert outputs_of(tmp_path / "out", name) == list(ENDINGS)
@@ -368,7 +368,15 @@ def test_phantoms_are_written_in_the_layout_that_evaluate_reads(tmp_path, capsys
     folder = tmp_path / "data"
     assert cli.main(["phantom", "--output", str(folder), "--seed", "5", "--spacing", "3,3,3"]) == 0
     assert (folder / "rawdata" / "sub-phantom0005" / "sub-phantom0005_ct.nii.gz").exists()
-    call = ["evaluate", "--truth", folder, "--prediction", f"truth={folder / 'derivatives'}", "--report", tmp_path / "r"]
+    call = [
+        "evaluate",
+        "--truth",
+        folder,
+        "--prediction",
+        f"truth={folder / 'derivatives'}",
+        "--report",
+        tmp_path / "r",
+    ]
     assert cli.main([str(word) for word in call]) == 0
     table = capsys.readouterr().out
     assert (tmp_path / "r" / "report.html").exists() and "id.rate" in table
@@ -412,5 +420,5 @@ def test_help_and_version_load_nothing_heavy():
     assert done.returncode == 0 and "--centroids" in done.stdout, done.stderr
 
 
-def test_stages_are_known_to_both(phantom):
+def test_every_stage_has_output_files():
     assert set(outputs.FILES) == set(pipeline.STAGES)
