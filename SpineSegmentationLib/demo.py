@@ -14,8 +14,8 @@ from .outputs import run_json, write_outputs, write_phantom
 from .phantom import PhantomSpec, Scoliosis, make_phantom
 from .pipeline import Pipeline
 
-SPEC = PhantomSpec(seed=7, first=Level.T8, last=Level.L5, scoliosis=(Scoliosis(Level.T12, 18.0),), noise=20.0)
-SPACING = (0.9, 0.9, 1.5)
+SPEC = PhantomSpec(seed=7, margin=20.0, scoliosis=(Scoliosis(Level.T10, 18.0),), noise=20.0)
+SPACING = (1.0, 1.0, 1.5)
 NAME = "phantom"
 
 

@@ -1,0 +1,44 @@
+"""The weights of the repository on a synthetic CT that they have not seen: from the command to the scores."""
+
+import json
+
+import pytest
+import SimpleITK as sitk
+
+from SpineSegmentationLib import cli, weights
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.ct import read_ct
+from SpineSegmentationLib.evaluation.metrics import labelling_scores, segmentation_scores
+from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.outputs import write_phantom
+from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+
+pytestmark = pytest.mark.skipif(
+    not any((folder / weights.REGISTRY).is_file() for folder in weights.FOLDERS),
+    reason="no weights in Resources/Models yet; train them, see CONTRIBUTING.md",
+)
+
+
+def test_the_weights_are_small_and_documented():
+    place = weights.folder()
+    registry = json.loads((place / weights.REGISTRY).read_text())
+    found = [weights.find(name) for name in registry]
+    assert {f"anduin-{stage}" for stage in ("detection", "labelling", "segmentation")} <= registry.keys()
+    assert sum(one.path.stat().st_size for one in found) < 24e6
+    for one in found:
+        card = json.loads((place / f"{one.name}.json").read_text())
+        assert card["sha256"] == one.sha256 and {"date", "seed", "licence"} <= card.keys()
+
+
+def test_a_synthetic_lumbar_spine_from_file_to_scores(tmp_path):
+    spec = PhantomSpec(seed=987_654, first=Level.T12, last=Level.L5, margin=25.0, noise=20.0)
+    phantom = make_phantom(spec, (1.2, 1.2, 1.5))
+    path = write_phantom(phantom, tmp_path / "in", "lumbar")
+    assert cli.main(["segment", str(path), "--output", str(tmp_path), "--device", "cpu", "--quiet"]) == 0
+
+    complete = [level for level in phantom.centroids.levels if level.rank >= Level.T12.rank]
+    found = read_centroids(tmp_path / "lumbar_seg-subreg_ctd.json", read_ct(path).image)
+    names = labelling_scores(phantom.centroids.only(complete), found)
+    masks = segmentation_scores(phantom.label_map, sitk.ReadImage(str(tmp_path / "lumbar_seg-vert_msk.nii.gz")))
+    assert names.id_rate >= 0.8
+    assert sum(masks.dice[level] for level in complete) / len(complete) >= 0.8
