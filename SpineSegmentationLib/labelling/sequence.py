@@ -29,6 +29,7 @@ SPREAD = 0.17  # relative standard deviation of a distance, between people and w
 OVERLOOKED = 3.5  # cost (nats) of a vertebra that no candidate shows
 VARIANT = 4.0  # cost of T13, of L6, of a missing T12
 FARTHEST = 6  # candidates that may lie between two of the chain
+SHARPNESS = 0.25  # the vertebrae of a scan are judged by one network and err together: four count as one
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
     return np.log(p / (1 - p)) + 1.5 + sharpness * np.log(levels * len(COLUMN))
 
 
-def best_sequence(candidates: list[Candidate], sharpness: float = 1.0) -> Centroids:
+def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS) -> Centroids:
     """The centroids of the likeliest column.
 
     Args:

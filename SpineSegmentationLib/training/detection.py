@@ -30,11 +30,17 @@ class DetectionTask:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         shape = subject.shape
+        beside = rng.random() < 0.2  # a part of a body that shows no spine
+        largest = (48, 44, 30) if beside else (88, 88, 88)
+        smallest = (12, 20, 12) if beside else (12, 32, 32)
         size = tuple(
-            int(min(rng.integers(low, high), n + 4))
-            for low, high, n in zip((12, 32, 32), (88, 88, 88), shape, strict=True)
+            int(min(rng.integers(low, high), n + 4)) for low, high, n in zip(smallest, largest, shape, strict=True)
         )
-        if rng.random() < 0.7:
+        if beside:
+            spine = subject.positions[rng.integers(len(subject.positions))]
+            away = size[2] / 2 + rng.uniform(8, 16)
+            centre = spine + [rng.normal(0, 15), rng.normal(-8, 10), rng.choice([-away, away])]
+        elif rng.random() < 0.75:
             centre = subject.positions[rng.integers(len(subject.positions))] + rng.normal(0, 10, 3)
         else:
             centre = rng.uniform(0, shape)
