@@ -239,7 +239,8 @@ def _find(inputs: Sequence[Path], console: Console) -> tuple[list[Path], int]:
     failed = 0
     for path in inputs:
         try:
-            scans |= {found.resolve(): found for found in find_scans(path) if found.resolve() not in scans}
+            for found in find_scans(path):
+                scans.setdefault(found.resolve(), found)
         except SpineError as error:
             console.message(f"error: {error}")
             failed += 1

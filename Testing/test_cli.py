@@ -304,8 +304,9 @@ def test_two_scans_of_one_name_get_two_names(called, ct, tmp_path):
 
 
 def test_a_scan_given_twice_runs_once(called, scan, tmp_path):
-    assert segment(scan, scan.parent, to=tmp_path / "out") == 0
-    assert called.count("detection") == 1
+    scan.with_name("same.nii.gz").symlink_to(scan.name)
+    assert segment(scan.parent, scan, to=tmp_path / "out") == 0
+    assert called.count("detection") == 1 and outputs_of(tmp_path / "out", "one") == list(ENDINGS)
 
 
 UNUSABLE = {
