@@ -8,6 +8,7 @@ each label's probability, its confidence.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ DISTANCE = dict(
         strict=True,
     )
 )
-SPREAD = 0.17  # relative standard deviation of a distance, between people and within one
+BETWEEN_PEOPLE = 0.17  # relative standard deviation of a distance
+WITHIN_PERSON = 0.17  # the same once the size of this person is known
 OVERLOOKED = 3.5  # cost (nats) of a vertebra that no candidate shows
 VARIANT = 4.0  # cost of T13, of L6, of a missing T12
 FARTHEST = 6  # candidates that may lie between two of the chain
@@ -70,10 +72,10 @@ _FROM, _TO = (np.array([step[i] for step in STEPS]) for i in (0, 1))
 _COST, _LENGTH = (np.array([step[i] for step in STEPS]) for i in (2, 3))
 
 
-def _step_scores(upper: Candidate, lower: Candidate) -> np.ndarray:
-    """Log score of every step of ``STEPS`` between two candidates."""
+def _step_scores(upper: Candidate, lower: Candidate, size: float = 1.0, spread: float = BETWEEN_PEOPLE) -> np.ndarray:
+    """Log score of every step of ``STEPS`` between two candidates of a person of the given size (1 is the mean)."""
     distance = np.linalg.norm(np.subtract(upper.position, lower.position))
-    deviation = np.log(max(distance, 1e-3) / _LENGTH) / SPREAD
+    deviation = np.log(max(distance, 1e-3) / (_LENGTH * size)) / spread
     return -_COST - 0.5 * np.minimum(deviation**2, 60.0)
 
 
@@ -87,6 +89,8 @@ def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
 def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS) -> Centroids:
     """The centroids of the likeliest column.
 
+    Solved twice: first for the mean person, then with distances scaled to the size that the first answer shows.
+
     Args:
         candidates: any order, at most one per place.
         sharpness: how much the networks' levels count against distances and order.
@@ -99,40 +103,55 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS) -> 
         return Centroids()
     chain = sorted(candidates, key=lambda c: -c.position[2])
     unary = np.array([_unary(candidate, sharpness) for candidate in chain])
-    best, ahead, back = unary.copy(), unary.copy(), {}
-    scores = {
-        (i, j): _step_scores(chain[i], chain[j]) for j in range(len(chain)) for i in range(max(j - 1 - FARTHEST, 0), j)
-    }
-    for j in range(len(chain)):
-        for i in range(max(j - 1 - FARTHEST, 0), j):
-            through = best[i, _FROM] + scores[i, j] + unary[j, _TO]
-            for step in np.flatnonzero(through > best[j, _TO]):
-                if through[step] > best[j, _TO[step]]:
-                    best[j, _TO[step]] = through[step]
-                    back[j, int(_TO[step])] = (i, int(step))
-            total = ahead[i, _FROM] + scores[i, j] + unary[j, _TO]
-            np.logaddexp.at(ahead[j], _TO, total)
-    behind = np.zeros_like(unary)
-    for i in reversed(range(len(chain))):
-        for j in range(i + 1, min(i + 2 + FARTHEST, len(chain))):
-            np.logaddexp.at(behind[i], _FROM, scores[i, j] + unary[j, _TO] + behind[j, _TO])
-    posterior = ahead + behind
+    path, posterior = _solve(chain, unary, 1.0, BETWEEN_PEOPLE)
+    ratios = [
+        np.linalg.norm(np.subtract(chain[i].position, chain[j].position)) / _LENGTH[step]
+        for (i, _, _), (j, _, step) in itertools.pairwise(path)
+    ]
+    if len(ratios) >= 3:
+        size = float(np.clip(np.median(ratios), 0.5, 1.5))
+        path, posterior = _solve(chain, unary, size, WITHIN_PERSON)
 
     points: list[Centroid] = []
-    state = tuple(int(v) for v in np.unravel_index(np.argmax(best), best.shape))
-    if best[state] <= 0:
-        return Centroids()
-    while True:
-        j, rank = state
+    for j, rank, step in path:
         marginal = np.exp(posterior[j] - np.logaddexp.reduce(posterior[j]))
-        points.append(Centroid(COLUMN[rank], chain[j].position, float(np.clip(marginal[rank], 0, 1))))
-        if state not in back:
-            break
-        i, step = back[state]
-        upper, _, _, _, between = STEPS[step]
-        if between is not None:
-            share = DISTANCE[COLUMN[upper]] / _LENGTH[step]
-            middle = np.array(chain[i].position) + share * np.subtract(chain[j].position, chain[i].position)
-            points.append(Centroid(COLUMN[between], tuple(middle), points[-1].confidence / 2))
-        state = (i, upper)
+        point = Centroid(COLUMN[rank], chain[j].position, float(np.clip(marginal[rank], 0, 1)))
+        if step is not None and (between := STEPS[step][4]) is not None:
+            share = DISTANCE[points[-1].level] / _LENGTH[step]
+            middle = np.array(points[-1].position) + share * np.subtract(point.position, points[-1].position)
+            doubt = min(points[-1].confidence, point.confidence) / 2
+            points.append(Centroid(COLUMN[between], tuple(middle), doubt))
+        points.append(point)
     return Centroids(tuple(points))
+
+
+def _solve(
+    chain: list[Candidate], unary: np.ndarray, size: float, spread: float
+) -> tuple[list[tuple[int, int, int | None]], np.ndarray]:
+    """The best path from the head down and the log probability, up to a constant, of every state over all paths.
+
+    A path is a list of (candidate, rank, number of the step of ``STEPS`` that led there, None for the first).
+    """
+    best, ahead, back = unary.copy(), unary.copy(), {}
+    pairs = [(i, j) for j in range(len(chain)) for i in range(max(j - 1 - FARTHEST, 0), j)]
+    scores = {(i, j): _step_scores(chain[i], chain[j], size, spread) for i, j in pairs}
+    for i, j in pairs:
+        through = best[i, _FROM] + scores[i, j] + unary[j, _TO]
+        for step in np.flatnonzero(through > best[j, _TO]):
+            if through[step] > best[j, _TO[step]]:
+                best[j, _TO[step]] = through[step]
+                back[j, int(_TO[step])] = (i, int(step))
+        np.logaddexp.at(ahead[j], _TO, ahead[i, _FROM] + scores[i, j] + unary[j, _TO])
+    behind = np.zeros_like(unary)
+    for i, j in sorted(pairs, reverse=True):
+        np.logaddexp.at(behind[i], _FROM, scores[i, j] + unary[j, _TO] + behind[j, _TO])
+
+    j, rank = (int(v) for v in np.unravel_index(np.argmax(best), best.shape))
+    path: list[tuple[int, int, int | None]] = []
+    if best[j, rank] > 0:
+        while (j, rank) in back:
+            i, step = back[j, rank]
+            path.append((j, rank, step))
+            j, rank = i, STEPS[step][0]
+        path.append((j, rank, None))
+    return path[::-1], ahead + behind
