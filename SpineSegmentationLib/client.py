@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,9 +52,17 @@ class Transport(Protocol):
         """Ends it at once."""
 
 
-def command(python: str = sys.executable) -> list[str]:
-    """The command line of the worker; it needs neither a certain folder nor an installed package."""
-    return [python, "-c", PROGRAM.format(root=str(Path(__file__).resolve().parents[1]))]
+def command(python: str | None = None) -> list[str]:
+    """The command line of the worker; it needs neither a certain folder nor an installed package.
+
+    Args:
+        python: the interpreter; by default this one (in Slicer: the one that comes with it).
+    """
+    return [
+        python or shutil.which("PythonSlicer") or sys.executable,
+        "-c",
+        PROGRAM.format(root=str(Path(__file__).resolve().parents[1])),
+    ]
 
 
 class WorkerClient:
