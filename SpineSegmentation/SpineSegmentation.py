@@ -3,6 +3,7 @@
 What needs no Qt is in SpineSegmentationLib; the parts of the panel are in SpineSegmentationPanel.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,17 +30,23 @@ for folder in (HERE, ROOT):
         sys.path.insert(0, str(folder))
 
 # ruff: noqa: E402  the folders had to be found first
-from SpineSegmentationLib.slicer_logic import Result, SpineLogic
 from SpineSegmentationPanel import sample
 from SpineSegmentationPanel.connection import connect
+from SpineSegmentationPanel.naming import name_new_points
 from SpineSegmentationPanel.packages import ensure_packages
 from SpineSegmentationPanel.selftest import SpineSegmentationTest  # noqa: F401  Slicer looks for it here
 from SpineSegmentationPanel.table import LEVELS, VertebraTable
 from SpineSegmentationPanel.transport import QProcessTransport
 from SpineSegmentationPanel.watcher import NodeWatcher
 
+from SpineSegmentationLib import client, mrml
+from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.slicer_logic import Result, SpineLogic
+
 SYSTEMS = ["anduin"]
 """The names in ``pipeline.SYSTEMS``, which cannot be asked before PyTorch is installed."""
+
+TERMINOLOGY = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
 
 STAGES = {
     "detection": _("Finding the spine"),
@@ -99,8 +106,13 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
     """
 
     def __init__(self, transport=None):
-        SpineLogic.__init__(self, slicer.mrmlScene, transport=transport)
+        # Slicer itself is no Python interpreter; PythonSlicer on its PATH is.
+        program = client.command(shutil.which("PythonSlicer") or sys.executable)
+        SpineLogic.__init__(self, slicer.mrmlScene, transport=transport, program=program)
         ScriptedLoadableModuleLogic.__init__(self)
+        terminologies = slicer.util.getModuleLogic("Terminologies")
+        if not terminologies.IsTerminologyContextLoaded(mrml.TERMINOLOGY):
+            terminologies.LoadTerminologyFromFile(str(TERMINOLOGY))
 
     def getParameterNode(self):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
@@ -113,7 +125,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._showTable = False
+        self._then = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
 
@@ -181,13 +193,11 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.ui.placeWidget.setPlaceModeEnabled(False)
 
     def onSceneStartClose(self, caller, event):
-        if self.logic.busy:
-            self.logic.cancel()
         self.watcher.stop()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        self.ui.statusLabel.setText(_("Choose a CT volume."))
+        self.ui.statusLabel.setText(_("Choose a CT volume and press Apply."))
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -227,7 +237,8 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def result(self):
         """The nodes of the chosen volume; None when there is no volume."""
         volume = self._parameterNode.inputVolume if self._parameterNode else None
-        return Result.of(volume) if volume else None
+        # A volume that was just deleted may still be referred to.
+        return Result.of(volume) if volume and volume.GetScene() else None
 
     def refresh(self):
         """Brings everything in the panel up to date with the scene."""
@@ -237,7 +248,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.table.show(vertebrae, self.logic.edited(result) if some else [])
         self.ui.applyButton.setEnabled(bool(result) and idle)
         self.ui.cancelButton.setEnabled(busy)
-        self.ui.vertebraTable.setEnabled(idle)
+        # A correction in the middle of a computation replaces it, so these wait for nothing.
         for button in (
             self.ui.shiftUpButton,
             self.ui.shiftDownButton,
@@ -245,14 +256,17 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.ui.insertButton,
             self.ui.deleteButton,
             self.ui.relabelButton,
+        ):
+            button.setEnabled(some)
+        for button in (
             self.ui.measurementsButton,
             self.ui.exportVerseButton,
             self.ui.exportSurfacesButton,
             self.ui.exportTableButton,
         ):
             button.setEnabled(some and idle)
-        self.ui.undoButton.setEnabled(bool(result) and idle and self.logic.canUndo(result))
-        self.ui.redoButton.setEnabled(bool(result) and idle and self.logic.canRedo(result))
+        self.ui.undoButton.setEnabled(bool(result) and self.logic.canUndo(result))
+        self.ui.redoButton.setEnabled(bool(result) and self.logic.canRedo(result))
         self.ui.updateButton.setEnabled(bool(result) and idle and self.logic.hasEdits(result))
         box = result.box if result else None
         self.ui.boxVisibleCheckBox.setEnabled(box is not None)
@@ -281,9 +295,6 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onUpdate(self, result):
         self.refresh()
-        if self._showTable and result.table:
-            self._showTable = False
-            showTable(result.table)
 
     def onDone(self, result, warnings):
         vertebrae = self.logic.vertebrae(result)
@@ -295,9 +306,12 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             text = _("No vertebra was found.")
         self.showStatus(" ".join([text, *(f"{warning}." for warning in warnings)]))
         self.refresh()
-        self.onNodesChanged()
+        then, self._then = self._then, None
+        if then:
+            then(result)
 
     def onError(self, result, message):
+        self._then = None
         self.refresh()
         self.showStatus(message)
 
@@ -310,6 +324,8 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be segmented.")):
             ensure_packages(self.resourcePath("requirements.txt"))
             self.logic.device = self._parameterNode.device
+            self._then = None
+            self.ui.statusLabel.setText(_("Starting"))
             self.logic.process(self._parameterNode.inputVolume, self._parameterNode.system)
         self.refresh()
 
@@ -319,23 +335,28 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onNodesChanged(self):
         """The box or the centroids were changed in a view, in another module or by a script."""
         result = self.result
-        if result is None or self.logic.busy:
+        if result is None:
             return
+        if result.centroids:
+            name_new_points(result.centroids, {v.level: v.ras[2] for v in self.logic.vertebrae(result)})
         if self._parameterNode.autoUpdate and self.logic.hasEdits(result):
-            self.edit(self.logic.applyEdits)
-        else:
-            self.refresh()
+            try:
+                self.logic.applyEdits(result)
+            except SpineError as error:
+                self.showStatus(str(error))
+        self.refresh()
 
     def onUpdateButton(self):
         self.edit(self.logic.applyEdits)
 
     # Corrections
 
-    def edit(self, action, *arguments):
-        """Makes one correction of the chosen volume's result."""
+    def edit(self, action, *arguments, then=None):
+        """Makes one correction of the chosen volume's result; ``then`` gets the result when it is computed."""
         result = self.result
         if result is None:
             return
+        self._then = then
         try:
             with slicer.util.tryWithErrorDisplay(_("The correction could not be made.")):
                 action(result, *arguments)
@@ -404,31 +425,31 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     # Results
 
     def onMeasure(self):
-        self._showTable = True
-        self.edit(self.logic.measure)
+        self.edit(self.logic.measure, then=self.showTable)
+
+    def showTable(self, result):
+        """Shows the measurements under the four views."""
+        application = slicer.app.applicationLogic()
+        application.GetSelectionNode().SetActiveTableID(result.table.GetID())
+        application.PropagateTableSelection()
+        layoutManager = slicer.app.layoutManager()
+        if layoutManager:
+            layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
 
     def onExportVerse(self):
-        self.export(self.logic.exportVerSe, "")
+        self.export(self.logic.exportVerSe, self.result)
 
     def onExportSurfaces(self):
-        self.export(self.logic.exportStl, "")
+        self.export(self.logic.exportStl, self.result)
 
     def onExportTable(self):
-        self.export(self.logic.exportCsv, f"{self.result.volume.GetName()}_measurements.csv")
+        self.edit(self.logic.measure, then=self.exportTable)
 
-    def export(self, action, name):
+    def exportTable(self, result):
+        self.export(self.logic.exportCsv, result, f"{result.volume.GetName()}_measurements.csv")
+
+    def export(self, action, result, name=""):
         """Writes files into the chosen folder and says which."""
-        target = Path(self.ui.exportDirectoryButton.directory) / name
         with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):
-            paths = action(self.result, str(target))
+            paths = action(result, Path(self.ui.exportDirectoryButton.directory) / name)
             self.showStatus(_("Written: {files}").format(files=", ".join(str(path) for path in paths)))
-
-
-def showTable(tableNode):
-    """Shows a table under the four views."""
-    selection = slicer.app.applicationLogic().GetSelectionNode()
-    selection.SetActiveTableID(tableNode.GetID())
-    slicer.app.applicationLogic().PropagateTableSelection()
-    layoutManager = slicer.app.layoutManager()
-    if layoutManager:
-        layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import slicer
+
 from SpineSegmentation import SpineSegmentationLogic
 
 output, *files = (Path(argument) for argument in sys.argv[1:])

@@ -60,16 +60,19 @@ class VertebraTable:
 
         Args:
             vertebrae: ``slicer_logic.Vertebra``, from the head down.
-            edited: names of those whose segment a person has painted.
+            edited: names of those whose segment a person has painted, or keeps.
         """
         self.widget.blockSignals(True)
         self._set_rows(len(vertebrae))
         self.levels = [vertebra.level for vertebra in vertebrae]
         for row, vertebra in enumerate(vertebrae):
             self._show_row(row, vertebra, vertebra.level in edited)
+        self.widget.resizeColumnsToContents()
         self.widget.blockSignals(False)
 
     def _set_rows(self, count: int) -> None:
+        if count == self.widget.rowCount:
+            return
         self.widget.setRowCount(count)
         del self.choosers[count:]
         for row in range(len(self.choosers), count):
@@ -90,11 +93,7 @@ class VertebraTable:
         self._set_text(row, VOLUME, None if vertebra.volume_mm3 is None else f"{vertebra.volume_mm3 / 1000:.1f}")
         self._set_text(row, COMPLETE, {None: None, True: _("yes"), False: _("cut off")}[vertebra.complete])
         self._set_checked(row, LOCK, vertebra.locked)
-        if edited or vertebra.kept:
-            self._set_checked(row, KEEP, vertebra.kept)
-        else:
-            # A new item: an item that once had a check box keeps it.
-            self.widget.setItem(row, KEEP, qt.QTableWidgetItem(""))
+        self._set_checked(row, KEEP, edited)
 
     def _set_text(self, row: int, column: int, text: str | None) -> None:
         self.widget.item(row, column).setText("–" if text is None else text)
@@ -133,12 +132,7 @@ class LevelChooser:
         self.combo.setCurrentIndex(LEVELS.index(level))
 
     def _activated(self, index: int) -> None:
-        old = self._table.levels[self._row]
-        try:
-            self._table.rename(self._row, LEVELS[index])
-        except Exception:
-            self.show(old)
-            raise
+        self._table.rename(self._row, LEVELS[index])
 
 
 def _confidence_color(confidence: float):

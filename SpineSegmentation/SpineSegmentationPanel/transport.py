@@ -1,6 +1,5 @@
 """The worker process under Qt's event loop."""
 
-import shutil
 from collections.abc import Callable, Sequence
 
 import qt
@@ -24,7 +23,7 @@ class QProcessTransport:
         on_log: Callable[[str], None],
         on_end: Callable[[str], None],
     ) -> None:
-        """Starts the command with Slicer's Python in place of its first word.
+        """Starts the command; returns at once.
 
         Args:
             on_output: gets what the process writes to stdout.
@@ -38,9 +37,7 @@ class QProcessTransport:
         connect(self._process, "readyReadStandardError()", self._read_log)
         connect(self._process, "finished(int,QProcess::ExitStatus)", self._on_finished)
         connect(self._process, "errorOccurred(QProcess::ProcessError)", self._on_error)
-        # Slicer's own executable is no Python interpreter; PythonSlicer on its PATH is.
-        program = shutil.which("PythonSlicer") or command[0]
-        self._process.start(program, [str(word) for word in command[1:]])
+        self._process.start(command[0], list(command[1:]))
 
     def write(self, data: bytes) -> None:
         """Sends bytes to the process's stdin; lost when it has ended."""
@@ -50,6 +47,8 @@ class QProcessTransport:
     def kill(self) -> None:
         """Ends the process at once; ``on_end`` follows."""
         self._process.kill()
+        # Qt complains when the object of a process goes before the process.
+        self._process.waitForFinished(1000)
 
     def _read_output(self) -> None:
         data = bytes(self._process.readAllStandardOutput().data())

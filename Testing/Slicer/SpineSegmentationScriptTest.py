@@ -8,9 +8,9 @@ import numpy as np
 import slicer
 import slicer.packaging
 import vtk
+from SpineSegmentationPanel.sample import add_phantom
 
 import SpineSegmentation
-from SpineSegmentationPanel.sample import add_phantom
 
 
 class SpineSegmentationScriptTest(unittest.TestCase):
@@ -24,7 +24,7 @@ class SpineSegmentationScriptTest(unittest.TestCase):
             self.skipTest(f"Slicer's Python lacks some of {', '.join(map(str, requirements))}")
 
     def test_script(self):
-        volume = add_phantom("L1", "L4", (1.5, 1.5, 2.0), (120.0, 140.0))
+        volume = add_phantom("T11", "L4", (1.5, 1.5, 2.0), (150.0, 150.0))
         turn = vtk.vtkTransform()
         turn.Translate(20, -30, 100)
         turn.RotateZ(10)

@@ -12,8 +12,9 @@ import slicer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import SpineSegmentation
 import SpineSegmentationScriptTest
+
+import SpineSegmentation
 
 loader = unittest.defaultTestLoader
 suite = unittest.TestSuite(

@@ -1,0 +1,364 @@
+"""What the panel needs of Slicer's application, in a few lines each: PythonQt's habits on PySide6, and the bases.
+
+The scene, the nodes and ``slicer.util`` are the real ones of slicer-core. Widgets follow PythonQt: properties are
+values, not methods; ``connect`` takes a signature and answers False for a signal that does not exist.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import types
+import typing
+import unittest
+from types import SimpleNamespace
+
+import slicer
+import slicer.util
+import vtk
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+from scenes import new_scene
+
+VIRTUAL = {"sizeHint", "minimumSizeHint"}
+"""Properties whose getters Qt itself calls; they stay methods."""
+
+
+def pythonqt(base: type, name: str = "", **members: object) -> type:
+    """A subclass whose Qt properties are Python properties and whose ``connect`` is PythonQt's."""
+    meta = base.staticMetaObject
+    found: dict[str, object] = {}
+    for index in range(meta.propertyCount()):
+        key = meta.property(index).name()
+        if key not in VIRTUAL:
+            found[key] = _value(key)
+    found.update(name=_value("objectName"), connect=_connect, className=lambda self: type(self).__name__)
+    return type(name or base.__name__, (base,), {**found, **members})
+
+
+def _value(key: str) -> property:
+    return property(lambda self: self.property(key), lambda self, value: self.setProperty(key, value))
+
+
+def _connect(self, signal: str, slot: typing.Callable) -> bool:
+    if self.metaObject().indexOfSignal(signal) < 0:
+        return False
+    return bool(getattr(self, signal.split("(")[0]).connect(slot))
+
+
+class _NodeComboBox(QtWidgets.QComboBox):
+    currentNodeChanged = QtCore.Signal(object)
+    node = None
+
+    def setMRMLScene(self, scene: object) -> None:
+        pass
+
+    def currentNode(self) -> object:
+        return self.node
+
+    def setCurrentNode(self, node: object) -> None:
+        if node is not self.node:
+            self.node = node
+            self.clear()
+            self.addItem("" if node is None else node.GetName())
+            self.currentNodeChanged.emit(node)
+
+
+class _PlaceWidget(QtWidgets.QWidget):
+    def __init__(self, parent: object = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.button = QtWidgets.QToolButton()
+        self.button.setText("Place a centroid")
+        layout.addWidget(self.button)
+        self.node = None
+
+    def placeButton(self) -> object:
+        return self.button
+
+    def setCurrentNode(self, node: object) -> None:
+        self.node = node
+
+    def setPlaceModeEnabled(self, on: bool) -> None:
+        self.button.setChecked(on)
+
+
+class _Show3DButton(QtWidgets.QPushButton):
+    def __init__(self, parent: object = None) -> None:
+        super().__init__("Show 3D", parent)
+        self.node = None
+
+    def setSegmentationNode(self, node: object) -> None:
+        self.node = node
+
+
+class _Collapsible(QtWidgets.QGroupBox):
+    def event(self, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.DynamicPropertyChange:
+            self.setTitle(self.property("text"))
+        return super().event(event)
+
+
+class _Directory(QtWidgets.QPushButton):
+    directory = "."
+
+
+class _MRMLWidget(QtWidgets.QWidget):
+    mrmlSceneChanged = QtCore.Signal(object)
+
+    def setMRMLScene(self, scene: object) -> None:
+        self.mrmlSceneChanged.emit(scene)
+
+
+WIDGETS = {
+    "ctkCollapsibleButton": pythonqt(_Collapsible, "ctkCollapsibleButton"),
+    "ctkComboBox": pythonqt(QtWidgets.QComboBox, "ctkComboBox", NeverScroll=0),
+    "ctkDirectoryButton": pythonqt(_Directory, "ctkDirectoryButton", directory="."),
+    "qMRMLNodeComboBox": pythonqt(_NodeComboBox, "qMRMLNodeComboBox"),
+    "qMRMLSegmentationShow3DButton": pythonqt(_Show3DButton, "qMRMLSegmentationShow3DButton"),
+    "qMRMLWidget": pythonqt(_MRMLWidget, "qMRMLWidget"),
+    "qSlicerMarkupsPlaceWidget": pythonqt(_PlaceWidget, "qSlicerMarkupsPlaceWidget"),
+}
+for _name in (
+    "QCheckBox",
+    "QComboBox",
+    "QLabel",
+    "QPlainTextEdit",
+    "QProgressBar",
+    "QPushButton",
+    "QTableWidget",
+    "QWidget",
+):
+    WIDGETS[_name] = pythonqt(getattr(QtWidgets, _name))
+
+
+class Loader(QtUiTools.QUiLoader):
+    """Fails, as Slicer would, for a class that nobody provides."""
+
+    def createWidget(self, name: str, parent: object = None, object_name: str = "") -> QtWidgets.QWidget:
+        widget = WIDGETS[name](parent)
+        widget.setObjectName(object_name)
+        return widget
+
+
+# The parameter node
+
+
+class Choice:
+    def __init__(self, choices: list) -> None:
+        self.choices = choices
+
+
+def parameter_node_wrapper(cls: type) -> type:
+    """Values in a real script node; connects check boxes, combo boxes and node selectors."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    defaults = {name: getattr(cls, name, None) for name in hints}
+
+    def make(name: str) -> property:
+        node_typed = isinstance(hints[name], type) and issubclass(hints[name], slicer.vtkMRMLNode)
+
+        def read(self):
+            if node_typed:
+                return self.parameterNode.GetNodeReference(name)
+            text = self.parameterNode.GetParameter(name)
+            return type(defaults[name])(eval(text) if isinstance(defaults[name], bool) else text)
+
+        def write(self, value) -> None:
+            if node_typed:
+                self.parameterNode.SetNodeReferenceID(name, value.GetID() if value else None)
+            else:
+                self.parameterNode.SetParameter(name, str(value))
+
+        return property(read, write)
+
+    class Wrapper:
+        def __init__(self, node) -> None:
+            self.parameterNode, self._guis = node, {}
+            for name, default in defaults.items():
+                if default is not None and not node.GetParameter(name):
+                    node.SetParameter(name, str(default))
+
+        def AddObserver(self, *arguments) -> int:
+            return self.parameterNode.AddObserver(*arguments)
+
+        def RemoveObserver(self, tag: int) -> None:
+            self.parameterNode.RemoveObserver(tag)
+
+        def connectGui(self, ui) -> int:
+            for widget in list(vars(ui).values()):
+                name = widget.property("SlicerParameterName")
+                if name:
+                    self._bind(widget, name)
+            return 0
+
+        def disconnectGui(self, tag: int) -> None:
+            for widget, signal, slot in self._guis.values():
+                getattr(widget, signal).disconnect(slot)
+            self._guis = {}
+
+        def _bind(self, widget, name: str) -> None:
+            kind = type(widget).__name__
+            if kind == "qMRMLNodeComboBox":
+                widget.setCurrentNode(getattr(self, name))
+                signal, get = "currentNodeChanged", widget.currentNode
+            elif kind == "QCheckBox":
+                widget.setChecked(getattr(self, name))
+                signal, get = "toggled", widget.isChecked
+            elif kind == "QComboBox":
+                choices = next(note for note in hints[name].__metadata__ if isinstance(note, Choice)).choices
+                widget.clear()
+                widget.addItems(choices)
+                widget.setCurrentIndex(choices.index(getattr(self, name)))
+                signal, get = "currentTextChanged", lambda: widget.currentText
+            else:
+                raise RuntimeError(f"Slicer has no connector from {kind} to parameter {name}")
+
+            def changed(*_: object) -> None:
+                setattr(self, name, get())
+
+            getattr(widget, signal).connect(changed)
+            self._guis[name] = widget, signal, changed
+            self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show(widget, name))
+
+        def _show(self, widget, name: str) -> None:
+            if type(widget).__name__ == "qMRMLNodeComboBox" and name in self._guis:
+                widget.setCurrentNode(getattr(self, name))
+
+    for name in hints:
+        setattr(Wrapper, name, make(name))
+    Wrapper.__name__ = cls.__name__
+    return Wrapper
+
+
+# Slicer's base classes
+
+
+class ScriptedLoadableModule:
+    def __init__(self, parent) -> None:
+        self.parent, self.moduleName = parent, type(self).__name__
+
+
+class ScriptedLoadableModuleWidget:
+    def __init__(self, parent=None) -> None:
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.parent = parent
+        self.layout = QtWidgets.QVBoxLayout(parent)
+
+    def setup(self) -> None:
+        pass
+
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self, parent=None) -> None:
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+
+    def getParameterNode(self):
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(self.moduleName)
+            node = slicer.mrmlScene.AddNode(node)
+        return node
+
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    def delayDisplay(self, message: str) -> None:
+        pass
+
+
+class Application(QtWidgets.QApplication):
+    """``slicer.app``."""
+
+    startupCompleted = QtCore.Signal()
+    connect, className = _connect, lambda self: "qSlicerApplication"
+
+    def testingEnabled(self) -> bool:
+        return True
+
+    def layoutManager(self) -> None:
+        return None
+
+
+class Parent(QtWidgets.QWidget):
+    """The widget that Slicer gives a panel."""
+
+    isEntered = True
+
+
+def install(monkeypatch) -> None:
+    """Makes ``import qt``, ``ctk`` and the missing parts of ``slicer`` work; undone by pytest's monkeypatch."""
+    qt = types.ModuleType("qt")
+    for part in (QtCore, QtGui, QtWidgets):
+        vars(qt).update({name: getattr(part, name) for name in dir(part) if not name.startswith("_")})
+    vars(qt).update(WIDGETS, QUiLoader=Loader, QTimer=pythonqt(QtCore.QTimer), QProcess=pythonqt(QtCore.QProcess))
+    ctk = types.ModuleType("ctk")
+    ctk.ctkComboBox = WIDGETS["ctkComboBox"]
+    parts = {
+        "i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
+        "parameterNodeWrapper": {"parameterNodeWrapper": parameter_node_wrapper, "Choice": Choice},
+        "packaging": {
+            "load_requirements": lambda path: [SimpleNamespace(name="torch", specifier=">=2.4")],
+            "pip_check": lambda requirement: True,
+            "pip_ensure": lambda requirements, **_: None,
+        },
+        "ScriptedLoadableModule": {
+            base.__name__: base
+            for base in (
+                ScriptedLoadableModule,
+                ScriptedLoadableModuleLogic,
+                ScriptedLoadableModuleTest,
+                ScriptedLoadableModuleWidget,
+            )
+        },
+    }
+    monkeypatch.setitem(sys.modules, "qt", qt)
+    monkeypatch.setitem(sys.modules, "ctk", ctk)
+    for name, members in parts.items():
+        module = types.ModuleType(f"slicer.{name}")
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, f"slicer.{name}", module)
+        monkeypatch.setattr(slicer, name, module, raising=False)
+    application = QtWidgets.QApplication.instance() or Application([])
+    monkeypatch.setattr(slicer, "app", application, raising=False)
+    modules = {"markups": Jumps, "segmentations": slicer.vtkSlicerSegmentationsModuleLogic}
+    modules = SimpleNamespace(**{name: SimpleNamespace(logic=logic) for name, logic in modules.items()})
+    monkeypatch.setattr(slicer, "modules", modules, raising=False)
+    monkeypatch.setattr(slicer, "mrmlScene", _scene(), raising=False)
+    terminologies = slicer.vtkSlicerTerminologiesModuleLogic()
+    monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: {"Terminologies": terminologies}[name])
+
+
+class Jumps:
+    """The markups logic, as far as it moves slice views: remembers where to."""
+
+    to: typing.ClassVar[list] = []
+
+    def JumpSlicesToLocation(self, *place: object) -> None:
+        self.to.append(place)
+
+
+def _scene():
+    scene = new_scene(tempfile.mkdtemp())
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(caller, event, node) -> None:
+        # In Slicer, Qt plugins file new nodes.
+        if node.IsA("vtkMRMLDisplayableNode"):
+            tree.CreateItem(tree.GetSceneItemID(), node)
+
+    scene.AddObserver(scene.NodeAddedEvent, added)
+    return scene
+
+
+def save_scene(path: str) -> bool:
+    scene = slicer.mrmlScene
+    for number in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
+        scene.GetNthNodeByClass(number, "vtkMRMLStorableNode").AddDefaultStorageNode()
+    return scene.WriteToMRB(path)
+
+
+def load_scene(path: str) -> None:
+    assert slicer.mrmlScene.ReadFromMRB(path, False, slicer.vtkMRMLMessageCollection())
