@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import nn
 from .. import __version__, weights
 from .. import device as devices
 from ..errors import SpineError
+from ..files import write_json
 from ..networks.btrfly import Btrfly
 from ..networks.fcn import SpineFCN
 from ..networks.unet import VertebraUNet
@@ -107,11 +107,12 @@ def train_stage(
         "steps": steps,
         "torch": torch.__version__,
         "device": f"{place.type} ({platform.machine()})",
+        "licence": "that of the material trained on; see DATA.md beside the shipped weights",
         "trained on": {
             source: [s.name for s in subjects if s.source == source] for source in ("real", "atlas", "phantom")
         },
     }
-    (folder / f"{saved.name}.json").write_text(json.dumps(card, indent=2) + "\n")
+    write_json(folder / f"{saved.name}.json", card)
     return saved.path
 
 
