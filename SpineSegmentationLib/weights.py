@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .errors import SpineError
+from .files import read_json, replacing, write_json
 
 _HERE = Path(__file__).resolve().parent
 FOLDERS = (_HERE.parent / "Resources" / "Models", _HERE / "models")
@@ -58,7 +57,7 @@ def find(name: str) -> Weights:
         SpineError: unknown name, missing file, or a file that is not the registered one.
     """
     place = folder()
-    registry = json.loads((place / REGISTRY).read_text())
+    registry = read_json(place / REGISTRY)
     if name not in registry:
         raise SpineError(f"{place / REGISTRY}: no weights named {name}; known are {', '.join(sorted(registry))}")
     entry = registry[name]
@@ -96,14 +95,10 @@ def save(network: nn.Module, name: str, width: str, place: Path) -> Weights:
         key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for key, value in network.state_dict().items()
     }
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary)
-    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     registry_path = place / REGISTRY
-    registry = json.loads(registry_path.read_text()) if registry_path.exists() else {}
-    registry[name] = {"sha256": digest, "width": width}
-    temporary = registry_path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(registry, indent=2, sort_keys=True) + "\n")
-    os.replace(temporary, registry_path)
+    registry = read_json(registry_path) if registry_path.exists() else {}
+    write_json(registry_path, dict(sorted({**registry, name: {"sha256": digest, "width": width}}.items())))
     return Weights(name, path, digest, width)

@@ -127,7 +127,7 @@ class LabellingTask:
 
 
 def _doubtful_curve(points: np.ndarray, size: tuple[int, int, int], rng: np.random.Generator) -> Tensor:
-    """The column through points (N, 3) as a labeller may know it: the box's middle, or the curve with a smooth error."""
+    """The column through points (N, 3) as a labeller may know it: the middle of the box, or itself with an error."""
     curve = middle_curve(size)
     if rng.random() < 0.3:
         return curve
