@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,10 +131,10 @@ def box_of(roi) -> SpineBox | None:
 
 
 def show_box(roi, box: SpineBox) -> None:
-    """Makes the ROI that box; a turned or transformed ROI is set upright. The same box changes nothing."""
-    shown = box_of(roi) if roi.GetParentTransformNode() is None else None
-    if shown is not None and same_box(shown, box):
-        return
+    """Makes the ROI that box, upright and under no transform; one round which that box lies already stays as it is."""
+    with suppress(SpineError):
+        if same_box(box_of(roi), box):
+            return
     with modifying(roi):
         roi.SetAndObserveTransformNodeID(None)
         roi.SetAndObserveObjectToNodeMatrix(vtk.vtkMatrix4x4())
@@ -301,10 +301,8 @@ def piece_of(node, segment_id: str, grid: Grid) -> Piece | None:
     image.GetImageToWorldMatrix(matrix)
     to_grid = np.linalg.inv(grid.to_lps) @ FLIP @ _array(matrix)
     offset = np.rint(to_grid[:3, 3])
-    wanted = np.eye(4)
-    wanted[:3, 3] = offset
-    # Over the whole grid, half a tenth of a voxel.
-    if not np.allclose((to_grid - wanted) * [*grid.size, 1], 0, atol=0.05):
+    to_grid[:3, 3] -= offset
+    if not grid.is_identity(to_grid):
         return None
     extent = image.GetExtent()
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == segment.GetLabelValue()
@@ -339,6 +337,14 @@ def show_segments(
         complete: whether segments of other vertebrae are removed (unless they are kept).
     """
     with modifying(node):
+        before = grid_of(node)
+        if before is not None and not before.same_as(grid):
+            # Their voxels are numbered on another grid: made anew, unless they are a person's.
+            for shown in segments_of(node):
+                if not shown.kept and painted(node, shown, before):
+                    set_kept(node, shown.id, True)
+                elif not shown.kept:
+                    node.GetSegmentation().RemoveSegment(shown.id)
         _set_geometry(node, grid, volume)
         # repr tells floats apart exactly.
         places = {point.level: repr(point.position) for point in centroids}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import slicer
 
 from . import messages, mrml
 from .anatomy import Level
@@ -91,7 +92,8 @@ class Result:
         """A new node of the result."""
         node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{self.volume.GetName()} {name}")
         node.SetNodeReferenceID(mrml.VOLUME, self.volume.GetID())
-        node.CreateDefaultDisplayNodes()
+        if isinstance(node, slicer.vtkMRMLDisplayableNode):
+            node.CreateDefaultDisplayNodes()
         return node
 
     def _node(self, kind: str):
@@ -409,7 +411,7 @@ class SpineLogic:
 
         pieces, grid = self._pieces(result)
         paths = []
-        for level, piece in pieces.items():
+        for level, piece in sorted(pieces.items(), key=lambda item: item[0].rank):
             if piece.voxels.size:
                 paths.append(Path(folder) / f"{_file_name(result)}_{level.name}.stl")
                 write_stl(surface_of(piece, grid), paths[-1])
@@ -436,18 +438,20 @@ class SpineLogic:
     def _start(
         self, result: Result, state: State, label: bool = False, back: Callable[[], object] | None = None
     ) -> None:
-        request, shown = self._begin(result, state, label, back), self._record(result).shown
+        request = self._begin(result, state, label, back)
         # What a person did is seen at once; what is about to be found anew is not touched before it is found.
-        self._show_values(
-            result, replace(state, box=state.box or shown.box, centroids=shown.centroids) if label else state
-        )
+        with self._writes():
+            if not label or state.box is not None:
+                self._show_box(result, state.box)
+            if not label:
+                self._show_points(result, state)
         self._run(request, lambda events: self._engine.run(state, label, events))
 
     def _begin(self, result: Result, state: State, label: bool, back: Callable[[], object] | None = None) -> _Request:
         """Makes ready for a request; one that runs is replaced, or cancelled if it is for another volume."""
         if self._transport is None and self._request is not None:
             raise SpineError("a segmentation runs; wait for it or cancel it")
-        record, voxels = self._record(result), mrml.voxels_of(result.volume)
+        record, voxels = self._record(result), mrml.voxels_of(self._volume(result))
         old = self._request
         if old is not None and old.result == result:
             self._request = None
@@ -548,7 +552,8 @@ class SpineLogic:
             if request.label:
                 values = request.values or self._known(result)
                 if result.nodes:
-                    self._show_values(result, replace(values, box=request.state.box or values.box))
+                    self._show_box(result, request.state.box or values.box)
+                    self._show_points(result, values)
                 else:
                     self._record(result).shown = State()
             if before is not None and result.segmentation is not None:
@@ -559,7 +564,15 @@ class SpineLogic:
 
     def _show(self, result: Result, update: Update, complete: bool) -> None:
         with self._writes():
-            self._show_values(result, update.state)
+            shown, state = self._record(result).shown, update.state
+            # A person may be about to change what was written before.
+            if result.box is None or not mrml.same_box(state.box, shown.box):
+                self._show_box(result, state.box)
+            changed = (state.centroids, state.locked) != (shown.centroids, shown.locked)
+            # Before labelling there are only the locked ones; the others stay until then.
+            labelled = complete or len(state.centroids) > len(state.locked)
+            if result.centroids is None or (changed and labelled):
+                self._show_points(result, state)
             node = result.segmentation
             if node is None:
                 node = result.make("Segmentation", "spine")
@@ -571,28 +584,26 @@ class SpineLogic:
                     mrml.restore_segment(node, shown, update.pieces[shown.level], update.grid)
                     record.restore.discard(shown.level)
 
-    def _show_values(self, result: Result, state: State) -> None:
-        """Writes box and points, unless they were written before: a person may be about to change them."""
+    def _show_box(self, result: Result, box: SpineBox | None) -> None:
+        if box is not None:
+            mrml.show_box(result.box or result.make("MarkupsROI", "spine box"), box)
+        elif result.box is not None:
+            self.scene.RemoveNode(result.box)
         record = self._record(result)
-        with self._writes():
-            if state.box is None and result.box is not None:
-                self.scene.RemoveNode(result.box)
-            elif state.box is not None and (result.box is None or not mrml.same_box(state.box, record.shown.box)):
-                roi = result.box or result.make("MarkupsROI", "spine box")
-                mrml.show_box(roi, state.box)
-            points = result.centroids
-            if points is None or (state.centroids, state.locked) != (record.shown.centroids, record.shown.locked):
-                points = points or result.make("MarkupsFiducial", "vertebrae")
-                mrml.show_centroids(points, state.centroids, state.locked)
-        record.shown = state
+        record.shown = replace(record.shown, box=box)
+
+    def _show_points(self, result: Result, state: State) -> None:
+        points = result.centroids or result.make("MarkupsFiducial", "vertebrae")
+        mrml.show_centroids(points, state.centroids, state.locked)
+        record = self._record(result)
+        record.shown = replace(record.shown, centroids=state.centroids, locked=state.locked)
 
     def _writes(self):
         return _Writing(self)
 
     def _state(self, result: Result) -> State:
         """What the nodes say. A value that is what was written is exactly that; a deleted node says what it said."""
-        if result.volume is None:
-            raise SpineError("the volume of this result was deleted; choose another one")
+        self._volume(result)
         record = self._record(result)
         known = (record.shown, record.history.state)
         box, centroids, locked = record.shown.box, record.shown.centroids, record.shown.locked
@@ -603,6 +614,11 @@ class SpineLogic:
             points, locked = mrml.centroids_of(mrml.points_of(result.centroids))
             centroids = Centroids(tuple(_as_known(point, known) for point in points))
         return State(box, centroids, locked)
+
+    def _volume(self, result: Result):
+        if result.volume is None:
+            raise SpineError("the volume of this result was deleted; choose another one")
+        return result.volume
 
     def _valid_state(self, result: Result) -> State | None:
         try:

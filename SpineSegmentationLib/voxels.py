@@ -48,6 +48,14 @@ class Grid:
         matrix[:3, 3] = self.origin
         return matrix
 
+    def same_as(self, other: Grid) -> bool:
+        """Whether the voxels of both lie at the same places, within a twentieth of a voxel."""
+        return self.size == other.size and self.is_identity(np.linalg.inv(self.to_lps) @ other.to_lps)
+
+    def is_identity(self, matrix: np.ndarray) -> bool:
+        """Whether a 4 x 4 matrix moves no voxel (index x,y,z) of this grid by more than a twentieth of a voxel."""
+        return bool(np.allclose((matrix - np.eye(4)) * [*self.size, 1], 0, atol=0.05))
+
 
 def image_of(voxels: Voxels, warnings: list[str]) -> sitk.Image:
     """The image, int16 in Hounsfield units; a sheared one is resampled to perpendicular axes.

@@ -24,6 +24,9 @@ _register_conversions()
 def new_scene(cache: str = "") -> vtkMRMLScene:
     """An empty scene whose node classes are known; ``cache`` is a folder, needed for reading .mrb files."""
     scene = vtkMRMLScene()
+    selection = slicer.vtkMRMLSelectionNode()
+    selection.SetSingletonTag("Singleton")
+    scene.AddNode(selection)
     scene.logics = []
     for name in (
         "vtkSlicerMarkupsLogic",

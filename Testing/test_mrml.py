@@ -405,6 +405,18 @@ def test_a_segment_on_another_geometry_counts_as_painted(node):
 # Table, surfaces
 
 
+def test_segments_move_with_the_volume_but_painted_ones_stay(node, volume):
+    paint(node, Level.L2, cube(8, 8, 12))
+    mine = node.GetSegmentation().GetSegment(shown(node)[Level.L2].id).GetRepresentation("Binary labelmap")
+    before = mine.GetMTime(), mine.GetOrigin()
+    moved = Grid(GRID.size, GRID.spacing, tuple(np.add(GRID.origin, (5, 5, 5.3))), GRID.direction)
+    mrml.show_segments(node, PIECES, PLACES, moved, volume)
+    assert mrml.grid_of(node).same_as(moved) and not mrml.grid_of(node).same_as(GRID)
+    assert [segment.kept for segment in mrml.segments_of(node)] == [False, True, False]
+    assert mrml.piece_of(node, shown(node)[Level.L1].id, moved).digest == PIECES[Level.L1].digest
+    assert (mine.GetMTime(), mine.GetOrigin()) == before
+
+
 def test_a_table_comes_back(scene):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     rows = [["label", "volume_mm3", "completeness"], ["L1", "1234.5", "complete"], ["L2", "", "incomplete"]]
