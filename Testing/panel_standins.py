@@ -13,6 +13,12 @@ import typing
 import unittest
 from types import SimpleNamespace
 
+import pytest
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("PySide6.QtUiTools", reason="PySide6-Essentials does not run here", exc_type=ImportError)
+
+
 import slicer
 import slicer.util
 import vtk
@@ -130,6 +136,10 @@ for _name in (
     "QWidget",
 ):
     WIDGETS[_name] = pythonqt(getattr(QtWidgets, _name))
+
+
+# A static method in PythonQt, although there is a property of that name.
+TIMER = pythonqt(QtCore.QTimer, singleShot=staticmethod(QtCore.QTimer.singleShot))
 
 
 class Loader(QtUiTools.QUiLoader):
@@ -292,7 +302,7 @@ def install(monkeypatch) -> None:
     qt = types.ModuleType("qt")
     for part in (QtCore, QtGui, QtWidgets):
         vars(qt).update({name: getattr(part, name) for name in dir(part) if not name.startswith("_")})
-    vars(qt).update(WIDGETS, QUiLoader=Loader, QTimer=pythonqt(QtCore.QTimer), QProcess=pythonqt(QtCore.QProcess))
+    vars(qt).update(WIDGETS, QUiLoader=Loader, QTimer=TIMER, QProcess=pythonqt(QtCore.QProcess))
     ctk = types.ModuleType("ctk")
     ctk.ctkComboBox = WIDGETS["ctkComboBox"]
     parts = {
@@ -322,10 +332,12 @@ def install(monkeypatch) -> None:
         monkeypatch.setattr(slicer, name, module, raising=False)
     application = QtWidgets.QApplication.instance() or Application([])
     monkeypatch.setattr(slicer, "app", application, raising=False)
-    modules = {"markups": Jumps, "segmentations": slicer.vtkSlicerSegmentationsModuleLogic}
+    scene = _scene()
+    volumes = next(logic for logic in scene.logics if logic.IsA("vtkSlicerVolumesLogic"))
+    modules = {"markups": Jumps, "segmentations": slicer.vtkSlicerSegmentationsModuleLogic, "volumes": lambda: volumes}
     modules = SimpleNamespace(**{name: SimpleNamespace(logic=logic) for name, logic in modules.items()})
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
-    monkeypatch.setattr(slicer, "mrmlScene", _scene(), raising=False)
+    monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
     terminologies = slicer.vtkSlicerTerminologiesModuleLogic()
     monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: {"Terminologies": terminologies}[name])
 
