@@ -49,7 +49,7 @@ from SpineSegmentationLib.pipeline import SYSTEMS, System
 SYSTEMS["no-memory"] = System(standins.Detector, standins.Labeller, NoMemory)
 SYSTEMS["bug"] = System(standins.Detector, Fails, standins.Segmenter)
 def slow(device):
-    standins.DELAY.update(detection=0.2, labelling=0.2, segmentation=0.2)
+    standins.DELAY.update(detection=0.1, labelling=0.1, segmentation=0.1)
     return standins.Detector(device)
 SYSTEMS["slow"] = System(slow, standins.Labeller, standins.Segmenter)
 from SpineSegmentationLib.worker import main
