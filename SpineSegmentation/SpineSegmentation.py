@@ -55,6 +55,10 @@ STAGES = {
 }
 
 
+REST = 1000
+"""ms without a correction after which the vertebrae are measured."""
+
+
 class SpineSegmentation(ScriptedLoadableModule):
     """What Slicer shows of the module in its menus and help."""
 
@@ -126,6 +130,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._then = None
+        self._silent = False
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
 
@@ -150,6 +155,10 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic.on_log = self.onLog
         self.table = VertebraTable(self.ui.vertebraTable, self.onRename, self.onLock, self.onKeep, self.onSelect)
         self.watcher = NodeWatcher(self.onNodesChanged)
+        self.rest = qt.QTimer()
+        self.rest.setSingleShot(True)
+        self.rest.setInterval(REST)
+        connect(self.rest, "timeout()", self.onRest)
 
         for button, slot in (
             (self.ui.applyButton, self.onApply),
@@ -181,6 +190,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     # Life of the panel and of the scene
 
     def cleanup(self):
+        self.rest.stop()
         self.watcher.stop()
         self.logic.close()
         self.removeObservers()
@@ -284,6 +294,8 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.onLog(text)
 
     def onProgress(self, result, stage, done, total, level):
+        if self._silent:
+            return
         text = STAGES.get(stage, stage)
         if stage == "segmentation":
             text = _("{stage}: {done} of {total}").format(stage=text, done=done, total=total) + f" {level or ''}"
@@ -304,7 +316,9 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             )
         else:
             text = _("No vertebra was found.")
-        self.showStatus(" ".join([text, *(f"{warning}." for warning in warnings)]))
+        if not self._silent:
+            self.showStatus(" ".join([text, *(f"{warning}." for warning in warnings)]))
+            self.rest.start()
         self.refresh()
         then, self._then = self._then, None
         if then:
@@ -313,7 +327,8 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onError(self, result, message):
         self._then = None
         self.refresh()
-        self.showStatus(message)
+        if not self._silent:
+            self.showStatus(message)
 
     def onLog(self, text):
         self.ui.logTextEdit.appendPlainText(text.rstrip())
@@ -324,7 +339,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be segmented.")):
             ensure_packages(self.resourcePath("requirements.txt"))
             self.logic.device = self._parameterNode.device
-            self._then = None
+            self._then, self._silent = None, False
             self.ui.statusLabel.setText(_("Starting"))
             self.logic.process(self._parameterNode.inputVolume, self._parameterNode.system)
         self.refresh()
@@ -340,6 +355,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if result.centroids:
             name_new_points(result.centroids, {v.level: v.ras[2] for v in self.logic.vertebrae(result)})
         if self._parameterNode.autoUpdate and self.logic.hasEdits(result):
+            self._then, self._silent = None, False
             try:
                 self.logic.applyEdits(result)
             except SpineError as error:
@@ -356,7 +372,7 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         result = self.result
         if result is None:
             return
-        self._then = then
+        self._then, self._silent = then, False
         try:
             with slicer.util.tryWithErrorDisplay(_("The correction could not be made.")):
                 action(result, *arguments)
@@ -426,6 +442,15 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onMeasure(self):
         self.edit(self.logic.measure, then=self.showTable)
+
+    def onRest(self):
+        """Nothing was corrected for a moment: time to measure, so that the table shows volumes and completeness."""
+        result = self.result
+        if result is None or self.logic.busy or self.logic.hasEdits(result):
+            return
+        if any(vertebra.volume_mm3 is None for vertebra in self.logic.vertebrae(result)):
+            self._silent = True
+            self.logic.measure(result)
 
     def showTable(self, result):
         """Shows the measurements under the four views."""

@@ -420,6 +420,15 @@ def test_measurements_and_exports(steps, tmp_path):
     }
 
 
+def test_volumes_are_measured_when_nothing_happens(steps):
+    status = steps.ui.statusLabel.text
+    assert steps.ui.vertebraTable.item(0, 3).text() == "–"
+    steps.wait(lambda: steps.ui.vertebraTable.item(0, 3).text() != "–", 30, "the volume")
+    assert float(steps.ui.vertebraTable.item(0, 3).text()) > 0.5
+    assert steps.ui.vertebraTable.item(0, 4).text() == "yes"
+    assert steps.ui.statusLabel.text == status
+
+
 def test_the_box_is_shown_and_hidden(steps):
     assert steps.ui.boxVisibleCheckBox.checked
     steps.ui.boxVisibleCheckBox.setChecked(False)
