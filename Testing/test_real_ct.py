@@ -1,4 +1,4 @@
-"""The repository's weights on real CT that no training has seen. Skips where the data folder is not beside the project."""
+"""The weights of the repository on real CT that no training has seen; skips where the data is not beside the project."""
 
 from pathlib import Path
 

@@ -19,6 +19,7 @@ from .sequence import Candidate, best_sequence
 SPACING = 2.0  # mm
 THRESHOLD = 0.1  # T_l: least probability of a candidate
 SLAB = 8.0  # mm: standard deviation of the weight round the column
+SCALES = (0.9, 1.0, 1.1)  # sizes of a person that the network is asked about
 REACH = 9.0  # mm: a candidate is the maximum within this distance
 
 
@@ -79,15 +80,34 @@ class AnduinLabeller:
         return best_sequence(candidates(*maps, image))
 
     def level_maps(self, sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU, mean of both mirror images."""
+        """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU.
 
-        def mirrored(network: torch.nn.Module, side: Tensor, front: Tensor) -> list[Tensor]:
-            results = [network(side, front), network(side, front.flip(3))]
-            return [results[0][0].float().softmax(1) + results[1][0].float().softmax(1),
-                    results[0][1].float().softmax(1) + results[1][1].float().softmax(1).flip(3)]  # fmt: skip
+        The mean over smaller and larger people (``SCALES``) and both mirror images.
+        """
+        side, front = self.runner(_averaged, normalise_hu(sagittal)[None], normalise_hu(coronal)[None])
+        return side[0].cpu().numpy(), front[0].cpu().numpy()
 
-        side, front = self.runner(mirrored, normalise_hu(sagittal)[None], normalise_hu(coronal)[None])
-        return side[0].cpu().numpy() / 2, front[0].cpu().numpy() / 2
+
+def _averaged(network: torch.nn.Module, sagittal: Tensor, coronal: Tensor) -> tuple[Tensor, Tensor]:
+    views = (sagittal, coronal)
+    sums = [torch.zeros((), device=view.device) for view in views]
+    for scale in SCALES:
+        sizes = [[max(round(scale * n), 1) for n in view.shape[2:]] for view in views]
+        side, front = (_resized(view, size) for view, size in zip(views, sizes, strict=True))
+        for mirror in (False, True):
+            results = network(side, front.flip(3) if mirror else front)
+            for number, logits in enumerate(results):
+                probability = logits.float().softmax(1)
+                if mirror and number == 1:
+                    probability = probability.flip(3)
+                sums[number] = sums[number] + _resized(probability, list(views[number].shape[2:]))
+    return sums[0] / (2 * len(SCALES)), sums[1] / (2 * len(SCALES))
+
+
+def _resized(views: Tensor, size: list[int]) -> Tensor:
+    if list(views.shape[2:]) == size:
+        return views
+    return torch.nn.functional.interpolate(views, size=size, mode="bilinear", align_corners=False)
 
 
 def candidates(sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image) -> list[Candidate]:
