@@ -112,9 +112,7 @@ class WorkerClient:
         path = Path(self._folder.name) / f"{self._number}.raw"
         old = self._scan
         try:
-            with path.open("wb") as file:
-                for plane in array:
-                    file.write(np.ascontiguousarray(plane).data)
+            path.write_bytes(np.ascontiguousarray(array).data)
         except OSError as error:
             raise SpineError(f"{path} cannot be written: {error.strerror}; free some space") from error
         self._scan = {
