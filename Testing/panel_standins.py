@@ -25,6 +25,13 @@ import vtk
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 from scenes import new_scene
 
+_before, _object = sys.getrefcount(None), QtCore.QObject()
+for _ in range(100):
+    _object.setObjectName("")
+if sys.getrefcount(None) < _before - 50:
+    # Python dies when None is counted down to nothing; from 3.12 on it cannot be.
+    pytest.skip("this PySide6 miscounts None on this Python; 6.9 does not", allow_module_level=True)
+
 VIRTUAL = {"sizeHint", "minimumSizeHint"}
 """Properties whose getters Qt itself calls; they stay methods."""
 

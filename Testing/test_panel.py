@@ -445,6 +445,25 @@ def test_the_volume_is_deleted_while_it_is_segmented(steps):
     assert not steps.ui.applyButton.enabled and steps.ui.vertebraTable.rowCount == 0
 
 
+def test_the_scene_is_closed_while_it_is_segmented(steps):
+    import slicer
+
+    steps.ui.applyButton.click()
+    slicer.mrmlScene.Clear()
+    assert not steps.logic.busy
+    assert not steps.ui.applyButton.enabled and steps.ui.vertebraTable.rowCount == 0
+    steps.setUp()
+    assert len(steps.names(steps.apply())) == 6
+
+
+def test_a_correction_replaces_a_run(steps):
+    names = steps.names(steps.result)
+    steps.ui.applyButton.click()
+    choose(steps, 0, "T9")
+    steps.settle(steps.result)
+    assert steps.names(steps.result) == ["T9", *names[1:]] == steps.segment_names(steps.result)
+
+
 def test_two_volumes_one_after_the_other(steps):
     import slicer
     from scenes import add_volume
