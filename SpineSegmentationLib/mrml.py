@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -17,6 +17,7 @@ from .errors import SpineError
 from .files import CONFIDENCE
 from .segmentation.mask import Piece
 from .spine import Centroid, Centroids, Point, SpineBox
+from .state import State
 from .voxels import Grid, Voxels, image_of
 
 NEAR = 1e-3
@@ -24,6 +25,9 @@ NEAR = 1e-3
 
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 """RAS to LPS, and back."""
+
+UNNAMED = "?"
+"""What a point is called that a person has just placed; its neighbours tell its name."""
 
 TERMINOLOGY = "Segmentation category and type - Spine Segmentation"
 LABEL_MAP = "Binary labelmap"
@@ -207,6 +211,23 @@ def centroids_of(points: Sequence[NamedPoint]) -> tuple[Centroids, frozenset[Lev
         named[level] = point
     centroids = (Centroid(level, point.position, point.confidence) for level, point in named.items())
     return Centroids(tuple(centroids)), frozenset(level for level, point in named.items() if point.locked)
+
+
+def named_by_neighbours(points: Sequence[NamedPoint]) -> list[NamedPoint]:
+    """The points, with names for those that have none yet and lie where one is free."""
+    named = [point for point in points if point.name != UNNAMED]
+    try:
+        state = State(None, centroids_of(named)[0])
+    except SpineError:
+        # What is wrong with the others is told first.
+        return list(points)
+    result = []
+    for point in points:
+        level = state.free_level(point.position) if point.name == UNNAMED else None
+        if level is not None:
+            state, point = state.added(level, point.position), replace(point, name=level.name)
+        result.append(point)
+    return result
 
 
 def show_centroids(node, centroids: Centroids, locked: Iterable[Level] = ()) -> None:

@@ -586,14 +586,22 @@ class SpineLogic:
 
     def _show_box(self, result: Result, box: SpineBox | None) -> None:
         if box is not None:
-            mrml.show_box(result.box or result.make("MarkupsROI", "spine box"), box)
+            roi = result.box
+            if roi is None:
+                roi = result.make("MarkupsROI", "spine box")
+                # A filled box would hide what is in it.
+                roi.GetDisplayNode().SetFillVisibility(False)
+            mrml.show_box(roi, box)
         elif result.box is not None:
             self.scene.RemoveNode(result.box)
         record = self._record(result)
         record.shown = replace(record.shown, box=box)
 
     def _show_points(self, result: Result, state: State) -> None:
-        points = result.centroids or result.make("MarkupsFiducial", "vertebrae")
+        points = result.centroids
+        if points is None:
+            points = result.make("MarkupsFiducial", "vertebrae")
+            points.SetControlPointLabelFormat(mrml.UNNAMED)
         mrml.show_centroids(points, state.centroids, state.locked)
         record = self._record(result)
         record.shown = replace(record.shown, centroids=state.centroids, locked=state.locked)
@@ -611,7 +619,7 @@ class SpineLogic:
             box = mrml.box_of(result.box)
             box = next((state.box for state in known if mrml.same_box(state.box, box)), box)
         if result.centroids is not None:
-            points, locked = mrml.centroids_of(mrml.points_of(result.centroids))
+            points, locked = mrml.centroids_of(mrml.named_by_neighbours(mrml.points_of(result.centroids)))
             centroids = Centroids(tuple(_as_known(point, known) for point in points))
         return State(box, centroids, locked)
 
@@ -633,8 +641,6 @@ class SpineLogic:
 
     def _record(self, result: Result) -> _Record:
         if result not in self._records:
-            # Results of scenes that were closed would keep their volumes in memory.
-            self._records = {known: record for known, record in self._records.items() if known.volume is not None}
             state, system = State(), "anduin"
             if result.segmentation is not None:
                 state = _state_of_text(result.segmentation.GetAttribute(STATE)) or state
@@ -701,6 +707,12 @@ class SpineLogic:
                 tree.SetItemParent(item, volume)
 
     def _on_scene_changed(self, *_: object) -> None:
+        gone = [result for result in self._records if result.volume is None]
+        for result in gone:
+            del self._records[result]
+        if self._opened is not None and self._opened[0] in gone:
+            # Would keep the voxels in memory.
+            self._opened = None
         request = self._request
         if request is not None and request.result.volume is None:
             self._request = None

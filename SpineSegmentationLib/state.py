@@ -107,6 +107,26 @@ class State:
                 kept.append(point)
         return State(box, Centroids(tuple(kept)), self.locked)
 
+    def free_level(self, position: Point) -> Level | None:
+        """The name that a vertebra at a place would have by its neighbours above and below; None when none is free."""
+        column = self._column()
+        above = [p for p in self.centroids if p.position[2] >= position[2]]
+        below = [p for p in self.centroids if p.position[2] < position[2]]
+        if above and below:
+            upper, lower = min(above, key=lambda p: p.position[2]), max(below, key=lambda p: p.position[2])
+            free = column[column.index(upper.level) + 1 : column.index(lower.level)]
+            share = (upper.position[2] - position[2]) / (upper.position[2] - lower.position[2])
+            # The neighbours stand for the ends of the row; halves round downwards.
+            place = int(share * (len(free) + 1) + 0.5) - 1
+            return free[min(max(place, 0), len(free) - 1)] if free else None
+        if above:
+            rank = max(p.level.rank for p in above) + 1
+            return next((level for level in (*column, Level.L6) if level.rank >= rank), None)
+        if below:
+            rank = min(p.level.rank for p in below) - 1
+            return next((level for level in reversed(column) if level.rank <= rank), None)
+        return None
+
     def _check(self, level: Level, locked: bool = True) -> None:
         if level not in self.centroids:
             raise SpineError(f"{Level(level).name} is not among the vertebrae; add it first")

@@ -14,6 +14,8 @@ import SimpleITK as sitk
 import slicer
 import standins
 import vtk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scenes import add_transform, add_volume, add_warp, new_scene, save_and_load
 from test_worker import PROGRAM
 
@@ -26,6 +28,7 @@ from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import Piece, paint
 from SpineSegmentationLib.slicer_logic import Result, SpineLogic
 from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.voxels import Grid
 
 standins.install()
 PIPELINE = Pipeline("standin", "cpu")
@@ -191,6 +194,74 @@ def test_points_renamed_added_and_deleted_as_markups(logic, result):
     assert segment_names(result) == FOUND and [v.level for v in logic.vertebrae(result)] == FOUND
 
 
+def test_a_point_that_is_placed_gets_its_name_from_its_neighbours(logic, result):
+    points = result.centroids
+    points.RemoveNthControlPoint(index(result, "L1"))
+    points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -366))
+    points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -398))
+    assert [point.name for point in mrml.points_of(points)][-2:] == ["?", "?"]
+    logic.applyEdits(result)
+    assert [vertebra.level for vertebra in logic.vertebrae(result)] == [*FOUND, "L4"]
+    assert [point.name for point in mrml.points_of(points)][-2:] == ["L1", "L4"]
+    points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -360))
+    with pytest.raises(SpineError, match="'\\?' names no vertebra"):
+        logic.applyEdits(result)
+
+
+levels = st.sampled_from(["T10", "T11", "T12", "T13", "L1", "L2", "L3"])
+shifts = st.tuples(*[st.sampled_from([-9.0, -1.5, 0.0, 0.5, 4.0])] * 3)
+edits = st.one_of(
+    st.tuples(st.just("drag"), levels, shifts),
+    st.tuples(st.just("label"), levels, levels),
+    st.tuples(st.just("remove"), levels),
+    st.tuples(st.just("place"), shifts),
+    st.tuples(st.just("box"), st.sampled_from([20.0, 40.0, 70.0])),
+    st.tuples(st.just("shift"), st.sampled_from([-1, 1])),
+    st.tuples(st.just("lock"), levels, st.booleans()),
+    st.tuples(st.sampled_from(["undo", "redo", "applyEdits"])),
+)
+
+
+def edit(logic: SpineLogic, result: Result, name: str, *values) -> None:
+    points = result.centroids
+    if name == "box":
+        result.box.SetSize(*result.box.GetSize()[:2], *values)
+    elif name == "place":
+        points.AddControlPointWorld(vtk.vtkVector3d(*np.add((0, -37, -366), values[0])))
+    elif name in ("drag", "label", "remove"):
+        if index(result, values[0]) < 0:
+            return
+        if name == "drag":
+            drag(result, *values)
+        elif name == "label":
+            points.SetNthControlPointLabel(index(result, values[0]), values[1])
+        else:
+            points.RemoveNthControlPoint(index(result, values[0]))
+    else:
+        getattr(logic, name)(result, *values)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(edits, min_size=1, max_size=6))
+def test_law_segments_are_those_of_a_fresh_run(sequence):
+    scene = new_scene()
+    logic = SpineLogic(scene, device="cpu")
+    result = logic.process(add_volume(scene, CT), system="standin")
+    for step in sequence:
+        before = labels(result)
+        try:
+            edit(logic, result, *step)
+            logic.applyEdits(result)
+        except SpineError:
+            assert np.array_equal(labels(result), before)
+            logic.undo(result)
+        assert not logic.hasEdits(result) and not logic.edited(result)
+        if result.box is None or not logic.vertebrae(result):
+            break
+        assert np.array_equal(labels(result), fresh(logic, result)), step
+    logic.close()
+
+
 def test_an_unapplied_edit_is_a_step_of_its_own(logic, result):
     before = labels(result)
     drag(result, "L2", (0, 2, 0))
@@ -331,6 +402,19 @@ def test_a_volume_under_a_transform_that_changes(logic, volume):
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(PIPELINE.run(CT).label_map))
 
 
+def test_a_sheared_volume_has_segments_on_an_upright_grid(logic, volume):
+    matrix = np.eye(4)
+    matrix[1, 2] = 0.15
+    volume.SetAndObserveTransformNodeID(add_transform(logic.scene, matrix).GetID())
+    warned = []
+    logic.on_done = lambda result, warnings: warned.extend(warnings)
+    result = logic.process(volume, system="standin")
+    assert "sheared" in warned[0] and segment_names(result) == FOUND
+    grid, ct = mrml.grid_of(result.segmentation), mrml.ct_of(volume)
+    assert grid.same_as(Grid.of(ct)) and not logic.edited(result)
+    assert np.array_equal(labels(result, ct), fresh(logic, result))
+
+
 def test_a_volume_under_a_warp_is_refused(logic, volume):
     volume.SetAndObserveTransformNodeID(add_warp(logic.scene).GetID())
     with pytest.raises(SpineError, match="warping"):
@@ -367,6 +451,7 @@ def test_two_volumes(logic, result, scene):
 
 def test_a_deleted_volume(logic, result, volume):
     logic.scene.RemoveNode(volume)
+    assert not logic._records and logic._opened is None
     assert result.volume is None and result.segmentation is None and Result.all(logic.scene) == []
     assert logic.vertebrae(result) == [] and logic.edited(result) == []
     for action in (logic.applyEdits, logic.undo, lambda result: logic.shift(result, 1), logic.measure):

@@ -114,6 +114,27 @@ def test_rename_to_a_name_in_use_is_refused():
         state("L1 L2").renamed(Level.L1, Level.L2)
 
 
+@pytest.mark.parametrize(
+    ("names", "height", "free"),
+    [
+        ("T11 L1", -8, "T12"),
+        ("T9 T12", -7, "T10"),
+        ("T9 T12", -13, "T11"),
+        ("T9 T12", -1, "T10"),
+        ("L1 L2", -10, None),
+        ("T12 L1", -50, "L2"),
+        ("L4 L5", -50, "L6"),
+        ("L5 L6", -50, None),
+        ("T12 L1", 30, "T11"),
+        ("L1 L2", 30, "T12"),
+        ("C1", 30, None),
+        ("", 0, None),
+    ],
+)
+def test_neighbours_tell_the_name_of_a_new_vertebra(names, height, free):
+    assert state(names).free_level((5, 5, height)) == (Level[free] if free else None)
+
+
 def test_a_deleted_vertebra_is_not_locked():
     assert state("L1 L2", locked="L1 T5").locked == {Level.L1}
 
