@@ -340,8 +340,8 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             ensure_packages(self.resourcePath("requirements.txt"))
             self.logic.device = self._parameterNode.device
             self._then, self._silent = None, False
-            self.ui.statusLabel.setText(_("Starting"))
             self.logic.process(self._parameterNode.inputVolume, self._parameterNode.system)
+            self.ui.statusLabel.setText(_("Starting"))
         self.refresh()
 
     def onCancel(self):

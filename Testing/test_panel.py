@@ -371,7 +371,7 @@ def test_a_placed_point_gets_the_name_that_is_missing(steps):
     steps.ui.deleteButton.click()
     steps.settle(result)
     result.centroids.AddControlPointWorld(vtk.vtkVector3d(*place))
-    steps.wait(lambda: steps.names(result) == names, 5, "the name")
+    steps.wait(lambda: steps.names(result) == names, 20, "the name")
     steps.settle(result)
     assert steps.segment_names(result) == names
 
@@ -379,10 +379,10 @@ def test_a_placed_point_gets_the_name_that_is_missing(steps):
 def test_two_points_of_one_name_are_refused_until_one_is_renamed(steps):
     result, names = steps.result, steps.names(steps.result)
     result.centroids.SetNthControlPointLabel(steps.index(result, names[0]), names[1])
-    steps.wait(lambda: f"two points are called {names[1]}" in steps.ui.statusLabel.text, 5, "the message")
+    steps.wait(lambda: f"two points are called {names[1]}" in steps.ui.statusLabel.text, 20, "the message")
     assert steps.segment_names(result) == names
     result.centroids.SetNthControlPointLabel(0, "T10")
-    steps.wait(lambda: "T10" in steps.segment_names(result), 5, "the new name")
+    steps.wait(lambda: "T10" in steps.segment_names(result), 20, "the new name")
 
 
 def test_without_auto_update_corrections_wait_for_the_button(steps):
@@ -390,7 +390,7 @@ def test_without_auto_update_corrections_wait_for_the_button(steps):
     written = steps.written(result)
     steps.ui.autoUpdateCheckBox.setChecked(False)
     steps.drag(result.centroids, steps.index(result, name), steps.place(result, name) + (2.0, 2.0, 0.0))
-    steps.wait(lambda: steps.ui.updateButton.enabled, 5, "the Update button")
+    steps.wait(lambda: steps.ui.updateButton.enabled, 20, "the Update button")
     assert steps.written(result) == written
     steps.ui.updateButton.click()
     steps.settle(result)
@@ -484,7 +484,7 @@ def test_a_worker_that_dies_gives_a_message_and_the_next_run_works(steps):
     names = steps.names(steps.result)
     steps.ui.applyButton.click()
     steps.logic._engine._transport._process.kill()
-    steps.wait(lambda: not steps.logic.busy, 10, "the end")
+    steps.wait(lambda: not steps.logic.busy, 30, "the end")
     assert "process ended" in steps.ui.statusLabel.text
     assert steps.names(steps.result) == names
     assert steps.names(steps.apply()) == names
@@ -510,6 +510,68 @@ def test_a_transport_tells_once_why_it_ended(module):
     assert (output.strip(), log.strip(), ends) == (b"HELLO", "oops", ["exit code 3"])
     [reason] = run("/nowhere/python")[2]
     assert reason.startswith("could not be started")
+
+
+def test_the_script_of_the_application(module, monkeypatch):
+    """The other test that a real Slicer runs: no panel, no worker."""
+    import slicer
+    from scenes import add_volume
+    from standins import install, spine_ct
+
+    from SpineSegmentationLib import pipeline
+
+    install()
+    monkeypatch.setitem(pipeline.SYSTEMS, "anduin", pipeline.SYSTEMS["standin"])
+    monkeypatch.syspath_prepend(str(ROOT / "Testing" / "Slicer"))
+    script = importlib.import_module("SpineSegmentationScriptTest")
+    monkeypatch.setattr(script, "add_phantom", lambda *_: add_volume(slicer.mrmlScene, spine_ct(5), "phantom"))
+    script.SpineSegmentationScriptTest("test_script").debug()
+
+
+def test_the_example_script(module, monkeypatch, tmp_path, capsys):
+    import slicer
+    from scenes import add_volume
+    from standins import install, spine_ct
+
+    from SpineSegmentationLib import pipeline
+
+    install()
+    monkeypatch.setitem(pipeline.SYSTEMS, "anduin", pipeline.SYSTEMS["standin"])
+    cts = {"good": spine_ct(4), "bad": spine_ct(4) > 10_000}
+    monkeypatch.setattr(
+        slicer.util, "loadVolume", lambda path: add_volume(slicer.mrmlScene, cts[Path(path).stem], Path(path).stem)
+    )
+    exits = []
+    monkeypatch.setattr(slicer.util, "exit", exits.append)
+    monkeypatch.setattr(sys, "argv", ["batch.py", str(tmp_path), "bad.nrrd", "good.nrrd"])
+    runpy.run_path(str(ROOT / "examples" / "batch.py"))
+    assert exits == [slicer.util.EXIT_FAILURE]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "good.csv",
+        "good_seg-vert_msk.nii.gz",
+        "good_seg-subreg_ctd.json",
+    }
+    told = capsys.readouterr()
+    assert "bad.nrrd" in told.err and "Hounsfield" in told.err and "good.nrrd: good_seg" in told.out
+
+
+def test_the_phantom_is_offered_as_sample_data(module, monkeypatch):
+    import slicer
+    from scenes import add_volume
+
+    sample, offered = sys.modules["SpineSegmentationPanel.sample"], []
+    logic = SimpleNamespace(registerCustomSampleDataSource=lambda **source: offered.append(source))
+    monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
+    push = SimpleNamespace(PushVolumeToSlicer=lambda image, name, className: add_volume(slicer.mrmlScene, image, name))
+    monkeypatch.setitem(sys.modules, "sitkUtils", push)
+    monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_: None)
+    sample.register_sample_data("thumbnail.png")
+    [source] = offered
+    # SampleDataSource compares the lengths of these.
+    assert source["uris"] == source["fileNames"] == source["nodeNames"] == []
+    [volume] = source["customDownloader"](source)
+    assert volume.GetName() == source["sampleName"] == "SpinePhantom"
+    assert volume.GetImageData().GetDimensions()[:2] == (160, 160)
 
 
 def test_an_unknown_signal_is_an_error(steps):
