@@ -352,6 +352,7 @@ def show_segments(
 
     A segment belongs to the vertebra whose centroid it was made from, or else to that with its voxels, or else to
     that of its level. A segment that was painted since it was last written is marked as kept, and stays.
+    The node comes out of its transform, as pieces lie in the world.
 
     Args:
         volume: the node that gives the segmentation its geometry.
@@ -359,13 +360,16 @@ def show_segments(
     """
     with modifying(node):
         before = grid_of(node)
-        if before is not None and not before.same_as(grid):
-            # Their voxels are numbered on another grid: made anew, unless they are a person's.
+        transformed = node.GetParentTransformNode() is not None
+        if before is not None and (transformed or not before.same_as(grid)):
+            # They lie elsewhere, on another grid: made anew, unless they are a person's.
             for shown in segments_of(node):
                 if not shown.kept and painted(node, shown, before):
                     set_kept(node, shown.id, True)
                 elif not shown.kept:
                     node.GetSegmentation().RemoveSegment(shown.id)
+        if transformed:
+            node.HardenTransform()
         _set_geometry(node, grid, volume)
         # repr tells floats apart exactly.
         places = {point.level: repr(point.position) for point in centroids}

@@ -89,11 +89,16 @@ class Result:
         return [node for node in (self.box, self.centroids, self.segmentation, self.table) if node is not None]
 
     def make(self, kind: str, name: str):
-        """A new node of the result."""
+        """A new node of the result, under its volume in the subject hierarchy."""
         node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{self.volume.GetName()} {name}")
         node.SetNodeReferenceID(mrml.VOLUME, self.volume.GetID())
         if isinstance(node, slicer.vtkMRMLDisplayableNode):
             node.CreateDefaultDisplayNodes()
+        tree = self.scene.GetSubjectHierarchyNode()
+        parent = tree.GetItemByDataNode(self.volume) if tree is not None else 0
+        if parent:
+            item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
+            tree.SetItemParent(item, parent)
         return node
 
     def _node(self, kind: str):
@@ -576,7 +581,6 @@ class SpineLogic:
             node = result.segmentation
             if node is None:
                 node = result.make("Segmentation", "spine")
-                self._file_under_volume(result, node)
             record = self._record(result)
             mrml.show_segments(node, update.pieces, update.state.centroids, update.grid, result.volume, complete)
             for shown in mrml.segments_of(node) if complete else ():
@@ -698,13 +702,6 @@ class SpineLogic:
             return {}
         columns, *rows = mrml.rows_of(table)
         return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
-
-    def _file_under_volume(self, result: Result, node) -> None:
-        tree = self.scene.GetSubjectHierarchyNode()
-        if tree is not None:
-            volume, item = (tree.GetItemByDataNode(each) for each in (result.volume, node))
-            if volume and item:
-                tree.SetItemParent(item, volume)
 
     def _on_scene_changed(self, *_: object) -> None:
         gone = [result for result in self._records if result.volume is None]

@@ -113,6 +113,13 @@ def test_apply_makes_the_nodes(logic, result, volume):
     assert result.segmentation.GetNodeReference("referenceImageGeometryRef") is volume
 
 
+def test_nodes_lie_under_the_volume_in_the_subject_hierarchy(logic, volume):
+    tree = logic.scene.GetSubjectHierarchyNode()
+    parent = tree.CreateItem(tree.GetSceneItemID(), volume)
+    result = logic.process(volume, system="standin")
+    assert [tree.GetItemParent(tree.GetItemByDataNode(node)) for node in result.nodes] == [parent] * 3
+
+
 def test_edits_of_scripts(logic, result):
     start = labels(result)
     ras = np.array(logic.vertebrae(result)[2].ras)
@@ -241,7 +248,7 @@ def edit(logic: SpineLogic, result: Result, name: str, *values) -> None:
         getattr(logic, name)(result, *values)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(edits, min_size=1, max_size=6))
 def test_law_segments_are_those_of_a_fresh_run(sequence):
     scene = new_scene()
@@ -400,6 +407,25 @@ def test_a_volume_under_a_transform_that_changes(logic, volume):
     logic.process(volume, system="standin")
     assert np.subtract(first, logic.vertebrae(result)[0].ras) == pytest.approx((0, 0, 40), abs=1.5)
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(PIPELINE.run(CT).label_map))
+
+
+def test_volume_and_segments_put_under_a_transform_together(logic, result, volume):
+    mine = brush(result, "L3")
+    matrix = np.eye(4)
+    matrix[:3, 3] = (3, 4, 50)
+    transform = add_transform(logic.scene, matrix).GetID()
+    for node in (volume, result.segmentation, result.centroids, result.box):
+        node.SetAndObserveTransformNodeID(transform)
+    assert logic.edited(result) == ["L3"]
+    logic.applyEdits(result)
+    ct = mrml.ct_of(volume)
+    assert result.segmentation.GetParentTransformNode() is None and logic.edited(result) == ["L3"]
+    assert mrml.grid_of(result.segmentation).same_as(Grid.of(ct))
+    shown = {segment.level: segment for segment in mrml.segments_of(result.segmentation)}
+    # What was painted went along.
+    assert mrml.piece_of(result.segmentation, shown[Level.L3].id, Grid.of(ct)).digest == mine.digest
+    logic.keep(result, "L3", False)
+    assert np.array_equal(labels(result), fresh(logic, result)) and not logic.hasEdits(result)
 
 
 def test_a_sheared_volume_has_segments_on_an_upright_grid(logic, volume):
