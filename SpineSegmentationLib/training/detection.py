@@ -30,8 +30,8 @@ class DetectionTask:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         shape = subject.shape
-        beside = rng.random() < 0.2  # a part of a body that shows no spine
-        largest = (48, 44, 30) if beside else (88, 88, 88)
+        beside = rng.random() < 0.3  # a part of a body that shows no spine
+        largest = (88, 88, 36) if beside else (88, 88, 88)
         smallest = (12, 20, 12) if beside else (12, 32, 32)
         size = tuple(
             int(min(rng.integers(low, high), n + 4)) for low, high, n in zip(smallest, largest, shape, strict=True)

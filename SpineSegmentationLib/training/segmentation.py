@@ -21,7 +21,7 @@ class SegmentationTask:
     spacing = SPACING
     batch = 1
     reuse = 3
-    size = (72, 88, 96)  # voxels z,y,x; smaller than SIZE, for more steps in the same time
+    size = SIZE
 
     def __init__(self, subjects: list[Subject]) -> None:
         self.vertebrae = [
@@ -40,7 +40,7 @@ class SegmentationTask:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         subject, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
         middle = (np.array(self.size) - 1) / 2
-        aim = np.multiply(CENTRE, np.divide(self.size, SIZE)) + rng.normal(0, 4, 3)  # where the centroid falls
+        aim = np.array(CENTRE) + rng.normal(0, 3, 3)  # where in the patch the centroid falls
         deformation = Deformation(
             rng, self.size, position + middle - aim, rotation=15, scale=0.15, bend=2.5, wavelength=40
         )
