@@ -2,20 +2,23 @@
 
     python benchmarks/accuracy.py [DATA] [--phantoms N] [--output DIR]
 
-DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING); without it only phantoms are measured. Each scan is run twice:
-from the CT alone, and from the true centroids (segmentation alone). Written: the predictions, the evaluation's
-report, and ``results.md``, which is also printed.
+DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING); without it only phantoms are measured. Phantoms are random
+people in views that show the skull or the sacrum, and again in random windows, of which some show no landmark at all.
+Each scan is run twice: from the CT alone, and from the true centroids (segmentation alone). Written: the predictions,
+the evaluation's report, and ``results.md``, which is also printed.
 """
 
 import argparse
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.command import evaluate
 from SpineSegmentationLib.evaluation.dataset import find_scans, read_annotation
@@ -25,6 +28,9 @@ from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.training.subjects import VALIDATION
 
 PHANTOM_SPACING = (1.0, 1.0, 2.0)
+VIEWS = ((Level.C1, Level.T4), (Level.T8, Level.L5), (Level.C1, Level.L5))
+"""Neck, back and whole column: what shows the skull or the sacrum, so that the levels can be told."""
+
 ROWS = ("scan", "levels", "id.rate", "d_mean [mm]", "shift", "Dice", "ASSD [mm]", "HD [mm]",
         "Dice, true centroids", "ASSD, true centroids", "box holds", "seconds")  # fmt: skip
 
@@ -35,8 +41,11 @@ def collect(data: Path | None, phantoms: int, truth: Path) -> None:
         for case in VALIDATION:
             shutil.copytree(data / "ct" / case, truth / "real" / case, ignore=shutil.ignore_patterns("ct_4mm*"))
     for seed in range(phantoms):  # training uses seeds from 1000 on
-        phantom = make_phantom(PhantomSpec.random(seed, field=(150.0, 170.0), noise=20.0), PHANTOM_SPACING)
-        write_phantom(phantom, truth / "phantom", f"phantom{seed:03d}")
+        person = PhantomSpec.random(seed, field=(150.0, 170.0), noise=20.0)
+        write_phantom(make_phantom(person, PHANTOM_SPACING), truth / "window", f"window{seed:03d}")
+        first, last = VIEWS[seed % len(VIEWS)]
+        view = replace(person, first=first, last=last, margin=25.0, offset=(0.0, 0.0, 0.0))
+        write_phantom(make_phantom(view, PHANTOM_SPACING), truth / "view", f"view{seed:03d}")
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -46,7 +55,7 @@ def number(value: float, digits: int = 2) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--phantoms", type=int, default=12)
+    parser.add_argument("--phantoms", type=int, default=9)
     parser.add_argument("--output", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()

@@ -12,7 +12,7 @@ from ..networks.heatmap import gaussians
 from .deformation import Deformation, sample
 from .losses import heatmap_loss
 from .subjects import Subject, shares
-from .synthesis import scan, synthesise
+from .synthesis import noise_field, scan, synthesise
 
 
 class DetectionTask:
@@ -28,6 +28,8 @@ class DetectionTask:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        if rng.random() < 0.06:
+            return _nothing(rng, generator)
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         shape = subject.shape
         beside = rng.random() < 0.3  # a part of a body that shows no spine
@@ -67,3 +69,16 @@ class DetectionTask:
             target = target[None].to(device)
             terms.append(heatmap_loss(network(image), target, 0.05 + target[:, 1]))
         return torch.stack(terms).mean()
+
+
+def _nothing(rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """No body at all: noise, blobs and rods, as in scans of phantoms and of other things."""
+    size = tuple(int(n) for n in rng.integers(16, 72, 3))
+    hu = rng.normal(0, 20) + torch.randn(size, generator=generator) * rng.uniform(0, 200)
+    hu = hu + noise_field(generator, size, rng.uniform(2, 15)) * rng.uniform(0, 300)
+    hu = torch.where(noise_field(generator, size, rng.uniform(8, 30)) > rng.uniform(-1, 2), hu, hu - 1000)
+    if rng.random() < 0.5:
+        middle, radius = [n * rng.uniform(0.2, 0.8) for n in size[1:]], rng.uniform(1, 6)
+        y, x = (torch.arange(n, dtype=torch.float32) - m for n, m in zip(size[1:], middle, strict=True))
+        hu = torch.where((y[:, None] ** 2 + x**2 < radius**2)[None], torch.tensor(rng.uniform(200, 2500)), hu)
+    return normalise_hu(scan(hu, SPACING, rng, generator))[None], torch.stack([torch.ones(size), torch.zeros(size)])

@@ -61,14 +61,14 @@ class LabellingTask:
         inside = positions[(positions[:, 0] > bottom) & (positions[:, 0] < top)]
         size = (
             int(top - bottom),
-            int(np.ptp(inside[:, 1]) + rng.uniform(40, 56)),
-            int(np.ptp(inside[:, 2]) + rng.uniform(34, 56)),
+            int(np.ptp(inside[:, 1]) + rng.uniform(42, 66)),
+            int(np.ptp(inside[:, 2]) + rng.uniform(36, 92)),
         )
         # The box reaches further behind the bodies (processes) than in front of them.
         centre = np.array(
             [
                 (top + bottom) / 2,
-                (inside[:, 1].max() + inside[:, 1].min()) / 2 + rng.uniform(0, 8),
+                (inside[:, 1].max() + inside[:, 1].min()) / 2 + rng.uniform(-4, 6),
                 (inside[:, 2].max() + inside[:, 2].min()) / 2 + rng.normal(0, 3),
             ]
         )
