@@ -18,8 +18,8 @@ SPACING = 4.0  # mm
 SIGMA = 8.0  # mm
 THRESHOLD = 0.3  # T_d: the heat 12 mm from a centroid
 CERTAIN = 0.5  # a spine has at least one voxel as hot as this
-LOWER_MARGIN = (33.0, 28.0, 18.0)  # mm from the hot voxels to the border of the box, right, front, below
-UPPER_MARGIN = (33.0, 44.0, 18.0)  # left, behind (the processes), above
+LOWER_MARGIN = (55.0, 45.0, 18.0)  # mm from the hot voxels to the border of the box: right, front, below
+UPPER_MARGIN = (55.0, 44.0, 18.0)  # left, behind (the processes), above; wide enough for the ribs, which tell the level
 
 
 class AnduinDetector:

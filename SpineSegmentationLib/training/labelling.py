@@ -80,6 +80,8 @@ class LabellingTask:
         else:
             hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
         points = deformation.to_sample(positions)
+        if rng.random() < 0.4:
+            hu = _with_vessel(hu, points, rng)
         keep = np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=1)
         ranks = np.array([level.rank for level in subject.levels])
         return Views(*project(hu, _doubtful_curve(points, size, rng)), ranks[keep], points[keep])
@@ -124,6 +126,20 @@ class LabellingTask:
                 weights.append(weight * valid)
             total = total + heatmap_loss(prediction, torch.stack(targets).to(device), torch.stack(weights).to(device))
         return total
+
+
+def _with_vessel(hu: Tensor, points: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """A bright vessel along the column, as the aorta full of contrast is, in the volume (z, y, x) of HU."""
+    order = np.argsort(points[:, 0])
+    rows = np.arange(hu.shape[0])
+    side, front, radius = rng.choice([-1, 1]) * rng.uniform(5, 18), rng.uniform(2, 16), rng.uniform(4, 9)
+    wander = np.interp(rows, np.linspace(0, len(rows), 4), rng.normal(0, 4, 4))
+    x, y = (np.interp(rows, points[order, 0], points[order, axis]) for axis in (2, 1))
+    away_x = torch.arange(hu.shape[2])[None] - torch.from_numpy(x + side + wander)[:, None]
+    away_y = torch.arange(hu.shape[1])[None] - torch.from_numpy(y - front)[:, None]
+    inside = away_x[:, None, :].square() + away_y[:, :, None].square() < radius**2
+    # Bone keeps its place: a vessel lies beside it.
+    return torch.where(inside & (hu < 120), torch.tensor(rng.uniform(130, 480)), hu)
 
 
 def _doubtful_curve(points: np.ndarray, size: tuple[int, int, int], rng: np.random.Generator) -> Tensor:
