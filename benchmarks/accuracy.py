@@ -62,6 +62,8 @@ def main() -> None:
     shutil.rmtree(arguments.output, ignore_errors=True)
     truth = arguments.output / "truth"
     collect(arguments.data, arguments.phantoms, truth)
+    for method in ("anduin", "given"):
+        (arguments.output / method).mkdir()
 
     pipeline = Pipeline(device=arguments.device)
     boxes: dict[str, str] = {}
