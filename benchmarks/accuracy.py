@@ -55,7 +55,7 @@ def number(value: float, digits: int = 2) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--phantoms", type=int, default=9)
+    parser.add_argument("--phantoms", type=int, default=6)
     parser.add_argument("--output", type=Path, default=Path("runs/accuracy"))
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
