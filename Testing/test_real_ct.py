@@ -1,4 +1,4 @@
-"""The weights of the repository on real CT that no training has seen; skips where the data is not beside the project."""
+"""The weights of the repository on real CT that no training has seen; skips where that data is not at hand."""
 
 from pathlib import Path
 

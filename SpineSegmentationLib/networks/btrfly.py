@@ -35,8 +35,9 @@ class OrdinalHead(nn.Module):
 class Btrfly(nn.Module):
     """Projections at 2 mm to the logits of background and the levels, for both views.
 
-    ``forward``: sagittal (N, 3, z, y) and coronal (N, 3, z, x), channels as :func:`labelling.anduin.project` makes them,
-    normalised HU, to sagittal (N, 1 + LEVELS, z, y) and coronal (N, 1 + LEVELS, z, x), channel 0 background, then ``COLUMN``.
+    ``forward``: sagittal (N, 3, z, y) and coronal (N, 3, z, x), normalised HU, channels as those of
+    :func:`labelling.anduin.project`, to sagittal (N, 1 + LEVELS, z, y) and coronal (N, 1 + LEVELS, z, x), channel 0
+    background, then ``COLUMN``.
     The arms meet in their deepest features: both see the same rows z, so the maxima over the in-plane axes of both
     are joined row by row, convolved along the column and handed to both decoders.
     """
