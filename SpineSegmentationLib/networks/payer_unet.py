@@ -1,0 +1,59 @@
+"""The U-Net variant of Payer et al. 2020, sec. 2.1: average pooling, linear up-sampling, one width, no normalisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LEAK = 0.1  # slope of the leaky ReLU below zero
+
+
+def leaky_convolution(inside: int, outside: int, kernel: int = 3) -> nn.Sequential:
+    """3D convolution that keeps the size, He initialisation, leaky ReLU."""
+    convolution = nn.Conv3d(inside, outside, kernel, padding=kernel // 2)
+    nn.init.kaiming_normal_(convolution.weight, LEAK)
+    nn.init.zeros_(convolution.bias)
+    return nn.Sequential(convolution, nn.LeakyReLU(LEAK, inplace=True))
+
+
+def quiet_convolution(inside: int, outside: int) -> nn.Conv3d:
+    """1x1x1 convolution that starts near zero: the last layer of a heatmap, which is zero nearly everywhere."""
+    convolution = nn.Conv3d(inside, outside, 1)
+    nn.init.normal_(convolution.weight, std=0.01)
+    nn.init.zeros_(convolution.bias)
+    return convolution
+
+
+class PayerUNet(nn.Module):
+    """Features of every voxel from five levels of the same number of channels.
+
+    ``forward``: (N, inside, z, y, x) to (N, outside, z, y, x); any size.
+
+    Args:
+        inside, outside: channels of image and result.
+        channels: of every convolution.
+    """
+
+    LEVELS = 5
+
+    def __init__(self, inside: int, outside: int, channels: int) -> None:
+        super().__init__()
+
+        def two(before: int) -> nn.Sequential:
+            return nn.Sequential(leaky_convolution(before, channels), leaky_convolution(channels, channels))
+
+        self.contract = nn.ModuleList(two(inside if level == 0 else channels) for level in range(self.LEVELS))
+        self.expand = nn.ModuleList(two(2 * channels) for _ in range(self.LEVELS - 1))
+        self.head = quiet_convolution(channels, outside)
+
+    def forward(self, image: Tensor) -> Tensor:
+        skips = [self.contract[0](image)]
+        for level in self.contract[1:]:
+            skips.append(level(functional.avg_pool3d(skips[-1], 2, ceil_mode=True)))
+        features = skips.pop()
+        for level in reversed(self.expand):
+            skip = skips.pop()
+            larger = functional.interpolate(features, size=skip.shape[2:], mode="trilinear", align_corners=False)
+            features = level(torch.cat([larger, skip], 1))
+        return self.head(features)
