@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..anatomy import COLUMN
 from ..errors import SpineError
 from ..image_files import read_volume
+from .confidence import confidence_table
 from .dataset import Annotation, ScanFiles, find_scans, levels_of_mask, prediction_of, read_annotation
 from .pictures import scan_picture
 from .ranking import rank
@@ -90,6 +91,8 @@ def score_folders(
 
     ranking = rank(results, challenge) if len(folders) > 1 else None
     tables = all_tables(results, ranking, challenge)
+    if (confidence := confidence_table(results)).rows:
+        tables.append(confidence)
     return Evaluation(tuple(results), tuple(tables), ranking, pictures, tuple(messages), challenge)
 
 

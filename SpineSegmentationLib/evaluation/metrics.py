@@ -26,6 +26,9 @@ IDENTIFIED_WITHIN = 20.0
 MISSING_DISTANCE, MISSING_HAUSDORFF = 1000.0, 100.0
 """mm; what the challenge of 2019 put for a vertebra that was not predicted (VerSe, Appendix A.1)."""
 
+BESIDE = 10.0
+"""mm; a prediction this near to an annotated vertebra stands for it: the next body is farther, in the neck, too."""
+
 _CODES = max(Level) + 1
 
 
@@ -65,6 +68,10 @@ class LabellingScores:
             visible without annotation.
         named: for every annotated level, the name of the prediction nearest to it, if one lies within 20 mm; what
             stands at that place, whatever it should be called.
+        right: for every predicted level that can be judged, whether it is identified. One that is not annotated is
+            wrong inside the annotated part of the column; beyond its ends it is not judged, as VerSe leaves vertebrae
+            that are partly visible without annotation.
+        confidence: of every predicted level, 0..1.
         best_shift: the number of places, down the column, by which all predicted labels would have to move to
             identify the most vertebrae; 0 if no shift does better than none. The discussion of the VerSe paper
             (section 5.3) names this one-label shift as what the measures hide.
@@ -76,6 +83,8 @@ class LabellingScores:
     missing: tuple[Level, ...]
     extra: tuple[Level, ...]
     named: dict[Level, Level]
+    right: dict[Level, bool]
+    confidence: dict[Level, float]
     best_shift: int
     id_rate_shifted: float
     d_mean_shifted: float
@@ -121,6 +130,16 @@ def _named(truth: Centroids, predicted: Centroids) -> dict[Level, Level]:
     }
 
 
+def _right(truth: Centroids, predicted: Centroids, hits: dict[Level, bool]) -> dict[Level, bool]:
+    heights = truth.positions[:, 2]
+    right = {}
+    for point in predicted:
+        beside = np.linalg.norm(truth.positions - point.position, axis=1).min() < BESIDE
+        if point.level in hits or beside or heights.min() <= point.position[2] <= heights.max():
+            right[point.level] = hits.get(point.level, False)
+    return right
+
+
 def labelling_scores(truth: Centroids, predicted: Centroids) -> LabellingScores:
     """Compare predicted with annotated centroids.
 
@@ -147,6 +166,8 @@ def labelling_scores(truth: Centroids, predicted: Centroids) -> LabellingScores:
         missing=tuple(level for level in truth.levels if level not in predicted),
         extra=tuple(level for level in predicted.levels if level not in truth),
         named=_named(truth, predicted),
+        right=_right(truth, predicted, hits),
+        confidence={point.level: point.confidence for point in predicted},
         best_shift=best[1],
         id_rate_shifted=best[0] / len(truth),
         d_mean_shifted=mean(best[3].values()),

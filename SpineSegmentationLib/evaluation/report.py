@@ -139,6 +139,10 @@ def _scan_json(result: ScanResult, challenge: bool) -> dict[str, Any]:
         "dice_shifted": segmentation.dice_shifted if segmentation else None,
         "missing": [level.name for level in (labelling or segmentation).missing],
         "extra": [level.name for level in (labelling or segmentation).extra],
+        "names": {
+            level.name: {"right": right, "confidence": labelling.confidence[level]}
+            for level, right in (labelling.right if labelling else {}).items()
+        },
         "failures": list(result.failures),
         "notes": list(result.notes),
         "vertebrae": {
