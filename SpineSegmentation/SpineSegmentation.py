@@ -42,9 +42,7 @@ from SpineSegmentationPanel.watcher import NodeWatcher
 from SpineSegmentationLib import client, mrml
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.slicer_logic import Result, SpineLogic
-
-SYSTEMS = ["anduin"]
-"""The names in ``pipeline.SYSTEMS``, which cannot be asked before PyTorch is installed."""
+from SpineSegmentationLib.systems import SYSTEMS
 
 TERMINOLOGY = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
 
@@ -97,7 +95,7 @@ class SpineSegmentationParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    system: Annotated[str, Choice(SYSTEMS)] = SYSTEMS[0]
+    system: Annotated[str, Choice(list(SYSTEMS))] = "anduin"
     device: Annotated[str, Choice(["auto", "cpu", "cuda"])] = "auto"
     autoUpdate: bool = True
 

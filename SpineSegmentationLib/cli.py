@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .anatomy import Level
 from .errors import SpineError
+from .systems import SYSTEMS
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline, Progress
     from .spine import SpineBox
 
 OK, SOME_FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+ROLES = ("detector", "labeller", "segmenter")
 
 NO_MEMORY = "not enough memory; close other programs, segment fewer vertebrae (--only), or use --device cpu"
 
@@ -119,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--centroids", type=Path, metavar="FILE", help="use these centroids: VerSe or Slicer JSON"
             )
             sub.add_argument("--only", type=_levels, metavar="L3,L4", help="segment these vertebrae alone")
+        for stage in ROLES[: 1 + ("detect", "label", "segment").index(name)]:
+            sub.add_argument(f"--{stage}", metavar="NAME", help=f"this {stage} instead of the system's own")
 
     sub = command("evaluate", _evaluate, "scores of predictions against a truth, in the way of VerSe, as a report")
     sub.add_argument("--truth", type=Path, required=True, metavar="DIR")
@@ -153,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_scans(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", type=Path, nargs="+", metavar="INPUT", help="CT file, DICOM folder, or a folder of these")
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--system", default="anduin")
+    sub.add_argument("--system", default="anduin", choices=SYSTEMS)
     sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
     sub.add_argument("--series", metavar="UID", help="the series to take from a DICOM folder")
     sub.add_argument(
@@ -210,7 +215,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         raise SpineError(f"{centroids} does not exist; give a VerSe centroid JSON or a Slicer point list (.mrk.json)")
     names = output_names(scans)
     _make_writable(arguments.output)
-    pipeline = road.Pipeline(arguments.system, arguments.device)
+    replaced = {role: getattr(arguments, role, None) for role in ROLES}
+    pipeline = road.Pipeline(arguments.system, arguments.device, **replaced)
     first = 2 if centroids else 1 if box else 0
     for stage in road.STAGES[first : road.STAGES.index(arguments.until) + 1]:
         pipeline.stage(stage)

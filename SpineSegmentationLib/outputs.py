@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -172,10 +173,11 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "input": {"name": scan.name, "source": scan.source, **grid},
         "given": given,
         "system": pipeline.system,
+        "stages": asdict(pipeline.stages),
         "device": str(pipeline.device),
         "versions": versions,
         "weights": {
-            stage: {"name": used.name, "sha256": used.sha256, "width": used.width}
+            stage: [{"name": one.name, "sha256": one.sha256, "width": one.width} for one in used]
             for stage, used in result.weights.items()
         },
         "seconds": {stage: round(value, 3) for stage, value in {"reading": reading, **result.seconds}.items()},

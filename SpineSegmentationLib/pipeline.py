@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,14 +21,15 @@ from .labelling.anduin import AnduinLabeller
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .spine import Centroids, Point, SpineBox
+from .systems import SYSTEMS, System
 from .weights import Weights
 
 
 class Detector(Protocol):
     """Finds the spine: CT to box (LPS mm), None when the scan shows no spine."""
 
-    weights: Weights
-    runner: devices.Runner
+    weights: tuple[Weights, ...]
+    runners: tuple[devices.Runner, ...]
 
     def __call__(self, ct: sitk.Image) -> SpineBox | None: ...
 
@@ -36,8 +37,8 @@ class Detector(Protocol):
 class Labeller(Protocol):
     """Names the vertebrae: CT and box to centroids (LPS mm) with confidences."""
 
-    weights: Weights
-    runner: devices.Runner
+    weights: tuple[Weights, ...]
+    runners: tuple[devices.Runner, ...]
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids: ...
 
@@ -45,22 +46,17 @@ class Labeller(Protocol):
 class Segmenter(Protocol):
     """Segments one vertebra: CT and the position of its centroid (LPS mm) to its mask. Its name plays no part."""
 
-    weights: Weights
-    runner: devices.Runner
+    weights: tuple[Weights, ...]
+    runners: tuple[devices.Runner, ...]
 
     def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask: ...
 
 
-@dataclass(frozen=True)
-class System:
-    """A choice of stages. Each is made (its weights loaded) when it is first needed."""
+DETECTORS: dict[str, Callable[[torch.device], Detector]] = {"anduin": AnduinDetector}
+LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {"btrfly": AnduinLabeller}
+SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {"anduin": AnduinSegmenter}
 
-    detector: Callable[[torch.device], Detector]
-    labeller: Callable[[torch.device], Labeller]
-    segmenter: Callable[[torch.device], Segmenter]
-
-
-SYSTEMS: dict[str, System] = {"anduin": System(AnduinDetector, AnduinLabeller, AnduinSegmenter)}
+T = TypeVar("T")
 
 STAGES = ("detection", "labelling", "segmentation")
 
@@ -90,7 +86,7 @@ class Findings:
     centroids: Centroids
     masks: Mapping[Level, VertebraMask]
     seconds: dict[str, float] = field(default_factory=dict)
-    weights: dict[str, Weights] = field(default_factory=dict)
+    weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -111,8 +107,14 @@ class Result:
     centroids: Centroids
     label_map: sitk.Image
     seconds: dict[str, float] = field(default_factory=dict)
-    weights: dict[str, Weights] = field(default_factory=dict)
+    weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+def _named(kind: str, name: str, table: Mapping[str, T]) -> T:
+    if name not in table:
+        raise SpineError(f"{kind} {name!r} is unknown; known are {', '.join(table)}")
+    return table[name]
 
 
 class Pipeline:
@@ -121,17 +123,35 @@ class Pipeline:
     Args:
         system: a name in ``SYSTEMS``.
         device: as :func:`device.choose`.
+        detector, labeller, segmenter: names in ``DETECTORS``, ``LABELLERS`` and ``SEGMENTERS``, instead of the
+            system's own.
+
+    Attributes:
+        stages: the names of the three stages.
 
     Raises:
-        SpineError: unknown system or device.
+        SpineError: unknown system, stage or device.
     """
 
-    def __init__(self, system: str = "anduin", device: str = "auto") -> None:
-        if system not in SYSTEMS:
-            raise SpineError(f"system {system!r} is unknown; known are {', '.join(SYSTEMS)}")
+    def __init__(
+        self,
+        system: str = "anduin",
+        device: str = "auto",
+        *,
+        detector: str | None = None,
+        labeller: str | None = None,
+        segmenter: str | None = None,
+    ) -> None:
+        own = _named("system", system, SYSTEMS)
         self.system = system
+        self.stages = System(detector or own.detector, labeller or own.labeller, segmenter or own.segmenter)
         self.device = devices.choose(device)
-        self._stages: dict[str, Detector | Labeller | Segmenter] = {}
+        self._makers = {
+            "detection": _named("detector", self.stages.detector, DETECTORS),
+            "labelling": _named("labeller", self.stages.labeller, LABELLERS),
+            "segmentation": _named("segmenter", self.stages.segmenter, SEGMENTERS),
+        }
+        self._made: dict[str, Detector | Labeller | Segmenter] = {}
 
     def stage(self, name: str) -> Detector | Labeller | Segmenter:
         """The stage of that name, its weights loaded when it is first asked for.
@@ -139,11 +159,9 @@ class Pipeline:
         Raises:
             SpineError: weights missing or damaged.
         """
-        if name not in self._stages:
-            system = SYSTEMS[self.system]
-            make = dict(zip(STAGES, (system.detector, system.labeller, system.segmenter), strict=True))[name]
-            self._stages[name] = make(self.device)
-        return self._stages[name]
+        if name not in self._made:
+            self._made[name] = self._makers[name](self.device)
+        return self._made[name]
 
     def run(
         self,
@@ -187,11 +205,11 @@ class Pipeline:
 
         Args:
             show: called with what was found so far: after detection, after labelling, and after every vertebra.
-            known: the masks of earlier runs on the same scan, which are not computed again.
+            known: the masks of earlier runs on the same scan, by segmenter and position, which are not computed again.
         """
         known = Cache(1) if known is None else known
         seconds: dict[str, float] = {}
-        used: dict[str, Weights] = {}
+        used: dict[str, tuple[Weights, ...]] = {}
         warnings: list[str] = []
 
         def timed(name: str, total: int, compute: Callable) -> object:
@@ -201,8 +219,9 @@ class Pipeline:
             value = compute(stage)
             seconds[name] = time.perf_counter() - start
             used[name] = stage.weights
-            warnings.extend(stage.runner.warnings)
-            stage.runner.warnings.clear()
+            for runner in stage.runners:
+                warnings.extend(runner.warnings)
+                runner.warnings.clear()
             return value
 
         scan = SpineBox.of_image(ct)
@@ -233,10 +252,11 @@ class Pipeline:
                 warnings.append(f"{len(outside)} centroids lie outside the scan: nothing to segment there")
 
             def segment(stage: Segmenter) -> None:
+                computed_by = (self.stages.segmenter, *(weights.sha256 for weights in stage.weights))
                 for number, centroid in enumerate(wanted, start=1):
                     if scan.contains(np.array(centroid.position))[0]:
                         masks[centroid.level] = known.get(
-                            (stage.weights.sha256, centroid.position), partial(stage, ct, centroid.position)
+                            (computed_by, centroid.position), partial(stage, ct, centroid.position)
                         )
                         show(Findings(box, centroids, dict(masks)))
                     progress(Progress("segmentation", number, len(wanted), centroid.level))

@@ -27,7 +27,7 @@ class Session:
 
     Args:
         ct: 3D, HU; must not be changed while the session lives.
-        pipeline: the system; its networks stay loaded.
+        pipeline: the system; its networks stay loaded. Another one takes over with the next run or edit.
         progress: called before every stage and after every vertebra.
         show: called with the values of a run in the making, as soon as they are found; its pieces may still change.
 

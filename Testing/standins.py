@@ -49,8 +49,8 @@ class _Stage:
     name = ""
 
     def __init__(self, device: torch.device) -> None:
-        self.weights = Weights(f"standin-{self.name}", Path("none"), self.name, "none")
-        self.runner = SimpleNamespace(warnings=[])
+        self.weights = (Weights(f"standin-{self.name}", Path("none"), self.name, "none"),)
+        self.runners = (SimpleNamespace(warnings=[]),)
 
     def begin(self) -> None:
         CALLS[self.name] += 1
@@ -107,5 +107,7 @@ def _blocks(ct: sitk.Image, box: SpineBox) -> np.ndarray:
 
 
 def install() -> None:
-    """Makes the system ``standin`` known."""
-    pipeline.SYSTEMS["standin"] = pipeline.System(Detector, Labeller, Segmenter)
+    """Makes the system ``standin`` and its stages known."""
+    pipeline.DETECTORS["standin"], pipeline.LABELLERS["standin"] = Detector, Labeller
+    pipeline.SEGMENTERS["standin"] = Segmenter
+    pipeline.SYSTEMS["standin"] = pipeline.System("standin", "standin", "standin")

@@ -6,7 +6,9 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.ct import read_ct, same_grid, write_image
 from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.pipeline import SYSTEMS, Pipeline, System
+from SpineSegmentationLib.pipeline import SYSTEMS, Pipeline
 from SpineSegmentationLib.spine import SpineBox
 
 L = Level
@@ -37,7 +39,8 @@ def ct() -> sitk.Image:
 def called(monkeypatch):
     """The names of the stages that ran, in order; the system is one of stand-ins."""
     names = []
-    monkeypatch.setitem(SYSTEMS, "anduin", System(standins.Detector, standins.Labeller, standins.Segmenter))
+    standins.install()
+    monkeypatch.setitem(SYSTEMS, "anduin", SYSTEMS["standin"])
     monkeypatch.setattr(standins._Stage, "begin", lambda stage: names.append(stage.name))
     return names
 
@@ -99,7 +102,7 @@ def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
 
     run = json.loads((tmp_path / "out" / "one_run.json").read_text())
     assert run["input"]["source"] == str(scan) and run["system"] == "anduin" and run["device"] in ("cpu", "cuda")
-    assert run["weights"]["labelling"] == {"name": "standin-labelling", "sha256": "labelling", "width": "none"}
+    assert run["weights"]["labelling"] == [{"name": "standin-labelling", "sha256": "labelling", "width": "none"}]
     assert {"reading", "detection", "labelling", "segmentation"} <= run["seconds"].keys()
     assert np.allclose(run["box"]["box"], [*expected.box.lower, *expected.box.upper], atol=1e-4)
     assert run["versions"]["torch"] == torch.__version__ and run["warnings"] == []
@@ -107,6 +110,27 @@ def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
     told = capsys.readouterr()
     assert told.out == f"one: T11 T12 L1 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
     assert "one: segmentation, vertebra 2 of 3 (T12)\n" in told.err
+
+
+def test_a_stage_replaces_the_systems_own(called, monkeypatch, scan, tmp_path, capsys):
+    class TwoNetworks(standins.Labeller):
+        def __init__(self, device):
+            super().__init__(device)
+            first, second = (replace(self.weights[0], name=name) for name in ("first", "second"))
+            self.weights = (first, second)
+            self.runners = tuple(SimpleNamespace(warnings=[f"{name} is slow"]) for name in ("first", "second"))
+
+    monkeypatch.setitem(pipeline.LABELLERS, "two", TwoNetworks)
+    assert segment(scan, "--labeller", "two", "--segmenter", "standin", to=tmp_path / "out") == 0
+    run = json.loads((tmp_path / "out" / "one_run.json").read_text())
+    assert run["system"] == "anduin"
+    assert run["stages"] == {"detector": "standin", "labeller": "two", "segmenter": "standin"}
+    assert [one["name"] for one in run["weights"]["labelling"]] == ["first", "second"]
+    assert run["warnings"] == ["first is slow", "second is slow"]
+    capsys.readouterr()
+    assert segment(scan, "--labeller", "none", "--overwrite", to=tmp_path / "out") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "labeller 'none' is unknown; known are btrfly" in line and line.endswith("two")
 
 
 def test_quiet_says_nothing_but_the_result(called, scan, tmp_path, capsys):
@@ -317,6 +341,8 @@ UNUSABLE = {
     "box and centroids": ["segment", "IN", "--output", "OUT", "--box", "-1,0,0,1,9,9", "--centroids", "IN"],
     "unknown vertebra": ["segment", "IN", "--output", "OUT", "--only", "L3,L9"],
     "unknown system": ["segment", "IN", "--output", "OUT", "--system", "none"],
+    "unknown labeller": ["label", "IN", "--output", "OUT", "--labeller", "none"],
+    "stage of another command": ["detect", "IN", "--output", "OUT", "--segmenter", "standin"],
     "unknown device": ["segment", "IN", "--output", "OUT", "--device", "gpu"],
     "absent CUDA device": ["segment", "IN", "--output", "OUT", "--device", "cuda:99"],
     "no such input": ["segment", "OUT", "--output", "OUT"],

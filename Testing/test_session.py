@@ -1,5 +1,7 @@
 """The law of edits, merging bit by bit, and which edits run a network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -9,13 +11,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib import pipeline
+from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.cache import Cache
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import HALF, Merger, Piece, VertebraMask, merge
 from SpineSegmentationLib.session import Session
-from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.spine import Centroids, SpineBox
 
 standins.install()
 TILTED = Rotation.from_euler("xyz", [8, -5, 12], degrees=True).as_matrix()
@@ -104,6 +107,52 @@ def test_a_box_beside_the_scan_finds_nothing_and_stays(session):
     assert session.state.box == box and not session.state.centroids
     assert not voxels(session.label_map).any()
     assert "outside the scan" in session.warnings[0]
+
+
+class Upwards(standins.Labeller):
+    """Another opinion: every vertebra one level higher, and a little lower in the scan."""
+
+    def __call__(self, ct, box):
+        return Centroids(
+            tuple(
+                replace(c, level=COLUMN[c.level.rank - 1], position=(*c.position[:2], c.position[2] - 1.0))
+                for c in super().__call__(ct, box)
+            )
+        )
+
+
+class Thin(standins.Segmenter):
+    """Smaller masks; its weights are the same file as the other segmenter's."""
+
+    def __call__(self, ct, position):
+        mask = super().__call__(ct, position)
+        return VertebraMask(mask.probability // 4 * 3, mask.corner)
+
+
+class Retrained(standins.Segmenter):
+    """The same code with other weights."""
+
+    def __init__(self, device):
+        super().__init__(device)
+        self.weights = (*self.weights, replace(self.weights[0], sha256="second network"))
+
+
+@pytest.mark.parametrize(("table", "stage"), [("LABELLERS", Upwards), ("SEGMENTERS", Thin), ("SEGMENTERS", Retrained)])
+def test_another_stage_computes_anew_what_hangs_on_it(session, monkeypatch, table, stage):
+    monkeypatch.setitem(getattr(pipeline, table), "other", stage)
+    other = Pipeline("standin", "cpu", **{table[:-1].lower(): "other"})
+    first, box = voxels(session.label_map), session.state.box
+    session.pipeline = other
+    session.run(box)
+    assert standins.CALLS == {"labelling": 1, "segmentation": 5}
+    fresh = other.run(CT, box=box)
+    assert session.state.centroids == fresh.centroids
+    assert np.array_equal(voxels(session.label_map), voxels(fresh.label_map))
+    assert np.array_equal(voxels(fresh.label_map), first) == (stage is Retrained)
+    standins.CALLS.clear()
+    session.pipeline = PIPELINE
+    session.run(box)
+    assert standins.CALLS == {"labelling": 1} and np.array_equal(voxels(session.label_map), first)
 
 
 def test_edits_run_only_the_networks_they_need(session):

@@ -5,8 +5,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.detection.anduin import LOWER_MARGIN, UPPER_MARGIN, spine_box
+from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve, middle_curve, project
 from SpineSegmentationLib.labelling.sequence import DISTANCE, best_sequence
 from SpineSegmentationLib.networks.heatmap import gaussians
@@ -150,15 +152,22 @@ def test_stages_are_loaded_once_and_only_when_needed(monkeypatch):
     made = []
 
     class Stage:
-        weights = None
-
         def __init__(self, device):
             made.append(device)
 
-    from SpineSegmentationLib import pipeline
-
-    monkeypatch.setitem(pipeline.SYSTEMS, "test", pipeline.System(Stage, Stage, Stage))
-    road = Pipeline("test", "cpu")
+    monkeypatch.setitem(pipeline.LABELLERS, "test", Stage)
+    road = Pipeline("anduin", "cpu", labeller="test")
     assert made == []
     assert road.stage("labelling") is road.stage("labelling")
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("system", pipeline.SYSTEMS)
+def test_every_system_is_made_of_known_stages(system):
+    assert Pipeline(system, "cpu").stages == pipeline.SYSTEMS[system]
+
+
+@pytest.mark.parametrize("kind", ["system", "detector", "labeller", "segmenter"])
+def test_an_unknown_name_is_told_with_the_known_ones(kind):
+    with pytest.raises(SpineError, match=rf"^{kind} 'none' is unknown; known are \w+"):
+        Pipeline(**{kind: "none"})

@@ -45,13 +45,16 @@ class NoMemory(standins.Segmenter):
     __call__ = no_memory
 class Fails(standins.Labeller):
     __call__ = fails
-from SpineSegmentationLib.pipeline import SYSTEMS, System
-SYSTEMS["no-memory"] = System(standins.Detector, standins.Labeller, NoMemory)
-SYSTEMS["bug"] = System(standins.Detector, Fails, standins.Segmenter)
+from SpineSegmentationLib.pipeline import DETECTORS, LABELLERS, SEGMENTERS, SYSTEMS, System
+SEGMENTERS["no-memory"] = NoMemory
+SYSTEMS["no-memory"] = System("standin", "standin", "no-memory")
+LABELLERS["bug"] = Fails
+SYSTEMS["bug"] = System("standin", "bug", "standin")
 def slow(device):
     standins.DELAY.update(detection=0.1, labelling=0.1, segmentation=0.1)
     return standins.Detector(device)
-SYSTEMS["slow"] = System(slow, standins.Labeller, standins.Segmenter)
+DETECTORS["slow"] = slow
+SYSTEMS["slow"] = System("slow", "standin", "standin")
 from SpineSegmentationLib.worker import main
 main()
 """

@@ -26,8 +26,9 @@ class AnduinDetector:
     """Finds the spine box."""
 
     def __init__(self, device: torch.device) -> None:
-        network, self.weights = weights.load("anduin-detection", SpineFCN, device)
+        network, found = weights.load("anduin-detection", SpineFCN, device)
         self.runner = Runner(network, device)
+        self.weights, self.runners = (found,), (self.runner,)
 
     def __call__(self, ct: sitk.Image) -> SpineBox | None:
         """The box of the spine in LPS mm, within the scan; None when there is no spine."""

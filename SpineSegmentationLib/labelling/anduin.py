@@ -68,8 +68,9 @@ class AnduinLabeller:
     """Names and places the vertebrae inside a spine box."""
 
     def __init__(self, device: torch.device) -> None:
-        network, self.weights = weights.load("anduin-labelling", Btrfly, device)
+        network, found = weights.load("anduin-labelling", Btrfly, device)
         self.runner = Runner(network, device)
+        self.weights, self.runners = (found,), (self.runner,)
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""

@@ -25,8 +25,9 @@ class AnduinSegmenter:
     """Segments one vertebra: the one whose centroid it is given."""
 
     def __init__(self, device: torch.device) -> None:
-        network, self.weights = weights.load("anduin-segmentation", VertebraUNet, device)
+        network, found = weights.load("anduin-segmentation", VertebraUNet, device)
         self.runner = Runner(network, device)
+        self.weights, self.runners = (found,), (self.runner,)
 
     def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask:
         """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it."""
