@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,11 @@ def normalise_hu(hu: Tensor) -> Tensor:
 def normalisation(dims: int, channels: int) -> nn.Module:
     """Batch statistics in 2D, where batches are large; statistics of the one patch in 3D, where they are not."""
     return nn.BatchNorm2d(channels) if dims == 2 else nn.InstanceNorm3d(channels, affine=True)
+
+
+def batch_normalisation(dims: int, channels: int) -> nn.Module:
+    """Batch statistics in 2D and 3D: what a voxel becomes does not depend on how far the image reaches."""
+    return nn.BatchNorm2d(channels) if dims == 2 else nn.BatchNorm3d(channels)
 
 
 class ChannelExcitation(nn.Module):
@@ -39,11 +46,17 @@ class ChannelExcitation(nn.Module):
         return features * scale.reshape(*scale.shape, *[1] * (features.ndim - 2))
 
 
-def convolution(dims: int, inside: int, outside: int, kernel: int = 3) -> nn.Sequential:
+def convolution(
+    dims: int,
+    inside: int,
+    outside: int,
+    kernel: int = 3,
+    normalise: Callable[[int, int], nn.Module] = normalisation,
+) -> nn.Sequential:
     """Convolution that keeps the size, normalisation, ReLU."""
     return nn.Sequential(
         CONV[dims](inside, outside, kernel, padding=kernel // 2, bias=False),
-        normalisation(dims, outside),
+        normalise(dims, outside),
         nn.ReLU(inplace=True),
     )
 
@@ -55,13 +68,25 @@ def double_convolution(dims: int, inside: int, outside: int) -> nn.Sequential:
     )
 
 
+def plain_double_convolution(dims: int, inside: int, outside: int) -> nn.Sequential:
+    """Two convolutions with batch normalisation and nothing that looks at the whole image."""
+    return nn.Sequential(
+        convolution(dims, inside, outside, normalise=batch_normalisation),
+        convolution(dims, outside, outside, normalise=batch_normalisation),
+    )
+
+
+Block = Callable[[int, int, int], nn.Module]
+"""What a level of an encoder or decoder does: dims, channels inside, channels outside to a module."""
+
+
 class Encoder(nn.Module):
     """Double convolutions with max pooling between them; returns the features of every level, finest first."""
 
-    def __init__(self, dims: int, inside: int, widths: tuple[int, ...]) -> None:
+    def __init__(self, dims: int, inside: int, widths: tuple[int, ...], block: Block = double_convolution) -> None:
         super().__init__()
         self.levels = nn.ModuleList(
-            double_convolution(dims, before, width) for before, width in zip((inside, *widths), widths, strict=False)
+            block(dims, before, width) for before, width in zip((inside, *widths), widths, strict=False)
         )
         self.pool = POOL[dims](2, ceil_mode=True)
 
@@ -80,15 +105,23 @@ class Decoder(nn.Module):
         bottom: channels of the coarsest features.
         skips: channels of the encoder's features that join at each level, finest first.
         widths: channels of the result at each of these levels, finest first.
+        block: what follows each joining.
     """
 
-    def __init__(self, dims: int, bottom: int, skips: tuple[int, ...], widths: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        dims: int,
+        bottom: int,
+        skips: tuple[int, ...],
+        widths: tuple[int, ...],
+        block: Block = double_convolution,
+    ) -> None:
         super().__init__()
         self.mode = INTERPOLATION[dims]
         befores = (*widths[1:], bottom)
         self.reduce = nn.ModuleList(CONV[dims](before, width, 1) for before, width in zip(befores, widths, strict=True))
         self.convolve = nn.ModuleList(
-            double_convolution(dims, width + skip, width) for width, skip in zip(widths, skips, strict=True)
+            block(dims, width + skip, width) for width, skip in zip(widths, skips, strict=True)
         )
 
     def forward(self, bottom: Tensor, skips: list[Tensor]) -> Tensor:

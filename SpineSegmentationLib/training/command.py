@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from .. import device as devices
 from ..errors import SpineError
 from ..files import write_json
 from ..networks.btrfly import Btrfly
+from ..networks.dense import DenseDetectionUNet, DenseIdentificationUNet
 from ..networks.fcn import SpineFCN
 from ..networks.unet import VertebraUNet
+from .dense import DenseDetectionTask, DenseIdentificationTask
 from .detection import DetectionTask
 from .labelling import LabellingTask
 from .loop import Task, train
@@ -25,6 +28,7 @@ from .segmentation import SegmentationTask
 from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
 
 SOURCES = ("real", "atlas", "phantom")
+WHOLE = 4.0  # mm: at this spacing the shared scans show their whole field of view
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("anduin", "detection"): Recipe(SpineFCN, DetectionTask, 64, ((180, 160), (400, 330))),
     ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150))),
     ("anduin", "segmentation"): Recipe(VertebraUNet, SegmentationTask, 48, ((125, 135), (130, 140))),
+    ("mccouat-glocker", "detection"): Recipe(DenseDetectionUNet, DenseDetectionTask, 96, ((180, 160), (400, 330))),
+    ("mccouat-glocker", "labelling"): Recipe(
+        DenseIdentificationUNet, DenseIdentificationTask, 160, ((85, 110), (130, 150))
+    ),
 }
 
 
@@ -122,7 +130,10 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
         yield from verse_subjects(folder, spacing)
     if shared is not None:
         masks_only = stage == "segmentation"
-        for subject in real_subjects(shared, spacing):
+        scans = real_subjects(shared, spacing)
+        if stage == "detection" and spacing < WHOLE:
+            scans = itertools.chain(scans, real_subjects(shared, WHOLE))
+        for subject in scans:
             # A scan of which only the bone was kept is no scan to find or name a spine in.
             if subject.labels is not None if masks_only else not subject.name.endswith("boneonly"):
                 yield subject
