@@ -52,7 +52,9 @@ class SpatialConfigurationNet(nn.Module):
         shared, own = self.local(image).split([1, LEVELS], 1)
         local = shared + own
         coarse = functional.avg_pool3d(torch.cat([shared, local], 1), self.SHRINK, ceil_mode=True)
-        correction, position, sharpness = self.spatial(coarse).float().split([LEVELS, 1, 1], 1)
+        # In float32: bfloat16 convolutions on processors break memory when the kernel is larger than the image.
+        with torch.autocast(image.device.type, enabled=False):
+            correction, position, sharpness = self.spatial(coarse.float()).split([LEVELS, 1, 1], 1)
         position = LEVELS / 2 * (1 + position)
         logits = correction - functional.softplus(sharpness) * (self.ranks - position).square()
         logits = functional.interpolate(logits, size=image.shape[2:], mode="trilinear", align_corners=False)
