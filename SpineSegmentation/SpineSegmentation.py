@@ -39,12 +39,14 @@ from SpineSegmentationPanel.table import LEVELS, VertebraTable
 from SpineSegmentationPanel.transport import QProcessTransport
 from SpineSegmentationPanel.watcher import NodeWatcher
 
-from SpineSegmentationLib import client, mrml
+from SpineSegmentationLib import client
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.slicer_logic import Result, SpineLogic
+from SpineSegmentationLib.mrml.result import Result
+from SpineSegmentationLib.mrml.segment import TERMINOLOGY
+from SpineSegmentationLib.slicer_logic import SpineLogic
 from SpineSegmentationLib.systems import SYSTEMS
 
-TERMINOLOGY = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
+TERMINOLOGY_FILE = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
 
 STAGES = {
     "detection": _("Finding the spine"),
@@ -113,8 +115,8 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
         SpineLogic.__init__(self, slicer.mrmlScene, transport=transport, program=program)
         ScriptedLoadableModuleLogic.__init__(self)
         terminologies = slicer.util.getModuleLogic("Terminologies")
-        if not terminologies.IsTerminologyContextLoaded(mrml.TERMINOLOGY):
-            terminologies.LoadTerminologyFromFile(str(TERMINOLOGY))
+        if not terminologies.IsTerminologyContextLoaded(TERMINOLOGY):
+            terminologies.LoadTerminologyFromFile(str(TERMINOLOGY_FILE))
 
     def getParameterNode(self):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))

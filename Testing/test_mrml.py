@@ -15,9 +15,23 @@ from scenes import add_transform, add_volume, add_warp, new_scene
 from scipy.spatial.transform import Rotation
 from vtk.util.numpy_support import vtk_to_numpy
 
-from SpineSegmentationLib import mrml
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.mrml.box import box_of, same_box, show_box
+from SpineSegmentationLib.mrml.points import centroids_of, points_of, show_centroids
+from SpineSegmentationLib.mrml.segment import (
+    TERMINOLOGY,
+    ShownSegment,
+    oriented,
+    painted,
+    piece_of,
+    resampled_piece_of,
+    segments_of,
+    terminology,
+)
+from SpineSegmentationLib.mrml.segmentation import grid_of, restore_segment, show_segments
+from SpineSegmentationLib.mrml.table import rows_of, show_table
+from SpineSegmentationLib.mrml.volume import ct_of
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 from SpineSegmentationLib.surfaces import surface_of, write_stl
@@ -43,14 +57,14 @@ def rigid(degrees, shift) -> np.ndarray:
 
 
 def test_an_oblique_anisotropic_volume_is_the_same_ct(scene):
-    ct = mrml.ct_of(add_volume(scene, CT))
+    ct = ct_of(add_volume(scene, CT))
     assert np.array_equal(sitk.GetArrayFromImage(ct), sitk.GetArrayFromImage(CT))
     assert np.allclose(Grid.of(ct).to_lps, Grid.of(CT).to_lps, atol=1e-9)
 
 
 @pytest.mark.parametrize("pixel", [sitk.sitkInt16, sitk.sitkInt32, sitk.sitkFloat32, sitk.sitkFloat64])
 def test_scalar_types(scene, pixel):
-    ct = mrml.ct_of(add_volume(scene, sitk.Cast(CT, pixel)))
+    ct = ct_of(add_volume(scene, sitk.Cast(CT, pixel)))
     assert ct.GetPixelID() == sitk.sitkInt16
     assert np.array_equal(sitk.GetArrayFromImage(ct), sitk.GetArrayFromImage(CT))
 
@@ -63,7 +77,7 @@ def test_a_volume_under_transforms_lies_where_it_is_shown(scene):
     )
     inner.SetAndObserveTransformNodeID(outer.GetID())
     volume.SetAndObserveTransformNodeID(inner.GetID())
-    ct = mrml.ct_of(volume)
+    ct = ct_of(volume)
     x, y, z = CT.TransformIndexToPhysicalPoint((3, 4, 5))
     # RAS (-x, -y, z), 7 mm to the front, a quarter turn round the long axis, 100 mm to the right.
     expected = (-(y - 7 + 100), x, z)
@@ -75,20 +89,20 @@ def test_a_shearing_transform_is_resampled_and_a_warp_is_refused(scene):
     matrix = np.eye(4)
     matrix[1, 2] = 0.2
     volume.SetAndObserveTransformNodeID(add_transform(scene, matrix).GetID())
-    direction = np.reshape(mrml.ct_of(volume).GetDirection(), (3, 3))
+    direction = np.reshape(ct_of(volume).GetDirection(), (3, 3))
     assert np.allclose(direction.T @ direction, np.eye(3), atol=1e-6)
     volume.SetAndObserveTransformNodeID(add_warp(scene).GetID())
     with pytest.raises(SpineError, match="CT is under a warping transform; harden"):
-        mrml.ct_of(volume)
+        ct_of(volume)
 
 
 def test_volumes_that_are_none(scene):
     with pytest.raises(SpineError, match="choose a CT"):
-        mrml.ct_of(None)
+        ct_of(None)
     with pytest.raises(SpineError, match="has no voxels"):
-        mrml.ct_of(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+        ct_of(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
     with pytest.raises(SpineError, match="cannot be Hounsfield"):
-        mrml.ct_of(add_volume(scene, CT > 0))
+        ct_of(add_volume(scene, CT > 0))
 
 
 # Spine box
@@ -103,16 +117,16 @@ BOX = SpineBox((-10, 20, -300), (31.25, 60.5, -100))
 
 
 def test_a_box_comes_back(roi):
-    assert mrml.box_of(roi) is None
-    mrml.show_box(roi, BOX)
-    assert mrml.same_box(mrml.box_of(roi), BOX)
+    assert box_of(roi) is None
+    show_box(roi, BOX)
+    assert same_box(box_of(roi), BOX)
     assert tuple(roi.GetCenterWorld()) == pytest.approx((-10.625, -40.25, -200))
 
 
 def test_showing_the_same_box_changes_nothing(roi):
-    mrml.show_box(roi, BOX)
+    show_box(roi, BOX)
     before = roi.GetMTime()
-    mrml.show_box(roi, BOX)
+    show_box(roi, BOX)
     assert roi.GetMTime() == before
 
 
@@ -120,21 +134,21 @@ def test_a_turned_and_transformed_roi_gives_the_box_round_it(scene, roi):
     roi.SetCenterWorld(0, 0, 0)
     roi.SetSizeWorld(20, 40, 60)
     roi.SetAndObserveTransformNodeID(add_transform(scene, rigid([0, 0, 90], (5, 6, 7))).GetID())
-    box = mrml.box_of(roi)
+    box = box_of(roi)
     assert box.lower == pytest.approx((-25, -16, -23)) and box.upper == pytest.approx((15, 4, 37))
     roi.SetAndObserveTransformNodeID(None)
     roi.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(rigid([45, 0, 0], (0, 0, 0))))
     side = (40 + 60) / 2 / np.sqrt(2)
-    assert mrml.box_of(roi).upper == pytest.approx((10, side, side))
-    mrml.show_box(roi, BOX)
-    assert mrml.same_box(mrml.box_of(roi), BOX) and np.allclose(roi.GetSize(), BOX.size)
+    assert box_of(roi).upper == pytest.approx((10, side, side))
+    show_box(roi, BOX)
+    assert same_box(box_of(roi), BOX) and np.allclose(roi.GetSize(), BOX.size)
 
 
 def test_a_warped_roi_is_refused(scene, roi):
-    mrml.show_box(roi, BOX)
+    show_box(roi, BOX)
     roi.SetAndObserveTransformNodeID(add_warp(scene).GetID())
     with pytest.raises(SpineError, match="warping"):
-        mrml.box_of(roi)
+        box_of(roi)
 
 
 # Centroids
@@ -150,7 +164,7 @@ def centroids(**values) -> Centroids:
 
 
 def ids(node) -> dict[str, str]:
-    return {point.name: point.id for point in mrml.points_of(node)}
+    return {point.name: point.id for point in points_of(node)}
 
 
 sure = st.floats(0, 1)
@@ -166,33 +180,33 @@ def test_centroids_come_back(values, locked):
     scene = new_scene()
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")
     wanted = Centroids(tuple(Centroid(level, value[:3], value[3]) for level, value in values.items()))
-    mrml.show_centroids(node, centroids(T1=5.0, L1=-5.0))
-    mrml.show_centroids(node, wanted, locked)
-    assert mrml.centroids_of(mrml.points_of(node)) == (wanted, locked & set(values))
+    show_centroids(node, centroids(T1=5.0, L1=-5.0))
+    show_centroids(node, wanted, locked)
+    assert centroids_of(points_of(node)) == (wanted, locked & set(values))
 
 
 def test_points_keep_their_ids_and_what_is_the_same_is_not_touched(points):
-    mrml.show_centroids(points, centroids(T12=0.0, L1=-20.0, L2=-40.0))
+    show_centroids(points, centroids(T12=0.0, L1=-20.0, L2=-40.0))
     before = ids(points)
     told = []
     events = (points.PointModifiedEvent, points.PointAddedEvent, points.PointRemovedEvent)
     for event in events:
         points.AddObserver(event, lambda *_, event=event: told.append(event))
-    mrml.show_centroids(points, centroids(T12=0.0, L1=-20.0, L2=-40.0))
+    show_centroids(points, centroids(T12=0.0, L1=-20.0, L2=-40.0))
     assert not told
-    mrml.show_centroids(points, centroids(T12=0.0, L1=-21.0, L2=-40.0))
+    show_centroids(points, centroids(T12=0.0, L1=-21.0, L2=-40.0))
     assert ids(points) == before
-    mrml.show_centroids(points, centroids(L1=0.0, L2=-21.0, L3=-40.0))
+    show_centroids(points, centroids(L1=0.0, L2=-21.0, L3=-40.0))
     assert list(ids(points).values()) == list(before.values()) and list(ids(points)) == ["L1", "L2", "L3"]
-    mrml.show_centroids(points, centroids(L1=0.0, L3=-40.0))
+    show_centroids(points, centroids(L1=0.0, L3=-40.0))
     assert list(ids(points)) == ["L1", "L3"]
 
 
 def test_points_under_a_transform_are_where_they_are_shown(scene, points):
     points.SetAndObserveTransformNodeID(add_transform(scene, rigid([0, 0, 180], (10, 0, 0))).GetID())
-    mrml.show_centroids(points, centroids(L1=-20.0))
+    show_centroids(points, centroids(L1=-20.0))
     assert tuple(points.GetNthControlPointPosition(0)) == pytest.approx((11, 2, -20))
-    assert mrml.points_of(points)[0].position == pytest.approx((1, 2, -20))
+    assert points_of(points)[0].position == pytest.approx((1, 2, -20))
 
 
 @pytest.mark.parametrize("names", [["L1", "L1"], ["L1", "l1 "], ["L1", "20"]])
@@ -200,7 +214,7 @@ def test_two_points_with_one_name(points, names):
     for name in names:
         points.AddControlPoint(vtk.vtkVector3d(0, 0, 0), name)
     with pytest.raises(SpineError, match="two points are called L1"):
-        mrml.centroids_of(mrml.points_of(points))
+        centroids_of(points_of(points))
 
 
 @pytest.mark.parametrize("name", ["F-1", "", "S1", "L9", "26"])
@@ -209,7 +223,7 @@ def test_names_that_are_no_vertebra(points, name):
     points.AddControlPoint(vtk.vtkVector3d(0, 0, 0), "x")
     points.SetNthControlPointLabel(1, name)
     with pytest.raises(SpineError, match="names no vertebra") as caught:
-        mrml.centroids_of(mrml.points_of(points))
+        centroids_of(points_of(points))
     assert repr(name) in str(caught.value)
 
 
@@ -217,14 +231,14 @@ def test_points_without_a_place_do_not_count(points):
     points.AddControlPoint(vtk.vtkVector3d(0, 0, 0), "L1")
     points.AddControlPoint(vtk.vtkVector3d(0, 0, 0), "L2")
     points.UnsetNthControlPointPosition(0)
-    assert [point.name for point in mrml.points_of(points)] == ["L2"]
-    assert mrml.centroids_of([]) == (Centroids(), frozenset())
+    assert [point.name for point in points_of(points)] == ["L2"]
+    assert centroids_of([]) == (Centroids(), frozenset())
 
 
 def test_a_description_that_a_person_wrote_is_no_confidence(points):
     points.AddControlPoint(vtk.vtkVector3d(0, 0, 0), "L1")
     points.SetNthControlPointDescription(0, "fractured, see report")
-    assert mrml.points_of(points)[0].confidence == 1
+    assert points_of(points)[0].confidence == 1
 
 
 # Segments
@@ -248,7 +262,7 @@ def volume(scene):
 @pytest.fixture
 def node(scene, volume):
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "spine")
-    mrml.show_segments(node, PIECES, PLACES, GRID, volume)
+    show_segments(node, PIECES, PLACES, GRID, volume)
     return node
 
 
@@ -257,25 +271,23 @@ def names(node) -> list[str]:
     return [segmentation.GetSegment(name).GetName() for name in segmentation.GetSegmentIDs()]
 
 
-def shown(node) -> dict[Level, mrml.ShownSegment]:
-    return {segment.level: segment for segment in mrml.segments_of(node)}
+def shown(node) -> dict[Level, ShownSegment]:
+    return {segment.level: segment for segment in segments_of(node)}
 
 
 def paint(node, level: Level, piece: Piece) -> None:
     """As Segment Editor does."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    assert logic.SetBinaryLabelmapToSegment(
-        mrml._oriented(piece, GRID), node, shown(node)[level].id, logic.MODE_MERGE_MAX
-    )
+    assert logic.SetBinaryLabelmapToSegment(oriented(piece, GRID), node, shown(node)[level].id, logic.MODE_MERGE_MAX)
 
 
 def test_segments_come_back(node, volume):
     assert names(node) == ["L1", "L2", "L3"]
     for level, segment in shown(node).items():
-        piece = mrml.piece_of(node, segment.id, GRID)
+        piece = piece_of(node, segment.id, GRID)
         assert piece.digest == PIECES[level].digest == segment.digest
-        assert not mrml.painted(node, segment, GRID)
-    assert np.allclose(mrml.grid_of(node).to_lps, GRID.to_lps) and mrml.grid_of(node).size == GRID.size
+        assert not painted(node, segment, GRID)
+    assert np.allclose(grid_of(node).to_lps, GRID.to_lps) and grid_of(node).size == GRID.size
     assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is volume
 
 
@@ -296,10 +308,8 @@ def test_segments_are_coloured_and_coded(node):
     assert segment.GetColor() == pytest.approx(Level.L3.color)
     tag = vtk.reference("")
     assert segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-    assert str(tag).startswith(
-        f"{mrml.TERMINOLOGY}~SCT^123037004^Anatomical Structure~SCT^{Level.L3.snomed}^L3 vertebra~"
-    )
-    assert "51282000^Vertebra" in mrml.terminology(Level.T13)
+    assert str(tag).startswith(f"{TERMINOLOGY}~SCT^123037004^Anatomical Structure~SCT^{Level.L3.snomed}^L3 vertebra~")
+    assert "51282000^Vertebra" in terminology(Level.T13)
     entry = slicer.vtkSlicerTerminologyEntry()
     logic = slicer.vtkSlicerTerminologiesModuleLogic()
     assert logic.DeserializeTerminologyEntry(str(tag), entry)
@@ -317,17 +327,17 @@ def times(node) -> dict[Level, int]:
 def test_only_what_changed_is_written(node, volume):
     before, segments = times(node), shown(node)
     pieces = {**PIECES, Level.L2: cube(4, 3, 12)}
-    mrml.show_segments(node, pieces, PLACES.moved(Level.L2, (5, 5, 5)), GRID, volume)
+    show_segments(node, pieces, PLACES.moved(Level.L2, (5, 5, 5)), GRID, volume)
     after = times(node)
     assert [after[level] == before[level] for level in (Level.L1, Level.L2, Level.L3)] == [True, False, True]
     assert shown(node)[Level.L2].id == segments[Level.L2].id
-    assert mrml.piece_of(node, segments[Level.L2].id, GRID).digest == pieces[Level.L2].digest
+    assert piece_of(node, segments[Level.L2].id, GRID).digest == pieces[Level.L2].digest
 
 
 def test_a_rename_writes_no_voxel(node, volume):
     before, segments = times(node), shown(node)
     renamed = {Level.T12: PIECES[Level.L1], Level.L1: PIECES[Level.L2], Level.L4: PIECES[Level.L3]}
-    mrml.show_segments(node, renamed, centroids(T12=0.0, L1=-10.0, L4=-20.0), GRID, volume)
+    show_segments(node, renamed, centroids(T12=0.0, L1=-10.0, L4=-20.0), GRID, volume)
     assert names(node) == ["T12", "L1", "L4"]
     assert times(node) == {Level.T12: before[Level.L1], Level.L1: before[Level.L2], Level.L4: before[Level.L3]}
     assert shown(node)[Level.L1].id == segments[Level.L2].id
@@ -336,47 +346,47 @@ def test_a_rename_writes_no_voxel(node, volume):
 def test_what_is_gone_is_removed_and_others_segments_stay(node, volume):
     node.GetSegmentation().AddEmptySegment("tumour", "tumour")
     part = {Level.L2: PIECES[Level.L2]}
-    mrml.show_segments(node, part, PLACES.only(part), GRID, volume, complete=False)
+    show_segments(node, part, PLACES.only(part), GRID, volume, complete=False)
     assert names(node) == ["L1", "L2", "L3", "tumour"]
-    mrml.show_segments(node, part, PLACES.only(part), GRID, volume)
+    show_segments(node, part, PLACES.only(part), GRID, volume)
     assert names(node) == ["L2", "tumour"]
-    mrml.show_segments(node, PIECES, PLACES, GRID, volume)
+    show_segments(node, PIECES, PLACES, GRID, volume)
     assert names(node) == ["L1", "L2", "L3", "tumour"]
 
 
 def test_what_a_person_painted_is_not_overwritten(node, volume):
     paint(node, Level.L2, cube(8, 8, 12))
-    assert mrml.painted(node, shown(node)[Level.L2], GRID) and not shown(node)[Level.L2].kept
-    assert not mrml.painted(node, shown(node)[Level.L1], GRID)
-    mine = mrml.piece_of(node, shown(node)[Level.L2].id, GRID).digest
+    assert painted(node, shown(node)[Level.L2], GRID) and not shown(node)[Level.L2].kept
+    assert not painted(node, shown(node)[Level.L1], GRID)
+    mine = piece_of(node, shown(node)[Level.L2].id, GRID).digest
     pieces = {**PIECES, Level.L2: cube(4, 3, 12), Level.L1: cube(4, 3, 8)}
-    mrml.show_segments(node, pieces, PLACES, GRID, volume)
+    show_segments(node, pieces, PLACES, GRID, volume)
     assert shown(node)[Level.L2].kept and not shown(node)[Level.L1].kept
-    assert mrml.piece_of(node, shown(node)[Level.L2].id, GRID).digest == mine
-    assert mrml.piece_of(node, shown(node)[Level.L1].id, GRID).digest == pieces[Level.L1].digest
+    assert piece_of(node, shown(node)[Level.L2].id, GRID).digest == mine
+    assert piece_of(node, shown(node)[Level.L1].id, GRID).digest == pieces[Level.L1].digest
     # It stays when its vertebra is renamed, and even when that is gone.
-    mrml.show_segments(node, {Level.L4: pieces[Level.L2]}, centroids(L4=-10.0), GRID, volume)
+    show_segments(node, {Level.L4: pieces[Level.L2]}, centroids(L4=-10.0), GRID, volume)
     assert names(node) == ["L4"] and shown(node)[Level.L4].kept
-    mrml.show_segments(node, {}, Centroids(), GRID, volume)
+    show_segments(node, {}, Centroids(), GRID, volume)
     assert names(node) == ["L4"]
-    mrml.restore_segment(node, shown(node)[Level.L4], PIECES[Level.L2], GRID)
-    assert mrml.piece_of(node, shown(node)[Level.L4].id, GRID).digest == PIECES[Level.L2].digest
-    assert not shown(node)[Level.L4].kept and not mrml.painted(node, shown(node)[Level.L4], GRID)
+    restore_segment(node, shown(node)[Level.L4], PIECES[Level.L2], GRID)
+    assert piece_of(node, shown(node)[Level.L4].id, GRID).digest == PIECES[Level.L2].digest
+    assert not shown(node)[Level.L4].kept and not painted(node, shown(node)[Level.L4], GRID)
 
 
 def test_painting_and_erasing_again_is_no_edit(node):
     paint(node, Level.L2, PIECES[Level.L2])
-    assert not mrml.painted(node, shown(node)[Level.L2], GRID)
+    assert not painted(node, shown(node)[Level.L2], GRID)
 
 
 def test_a_vertebra_without_voxels_has_an_empty_segment(node, volume):
     empty = Piece.of(np.zeros((1, 1, 1)), (0, 0, 0))
     pieces = {**PIECES, Level.L2: empty, Level.L5: empty}
-    mrml.show_segments(node, pieces, PLACES, GRID, volume)
+    show_segments(node, pieces, PLACES, GRID, volume)
     assert names(node) == ["L1", "L2", "L3", "L5"]
     for level in (Level.L2, Level.L5):
-        assert not mrml.painted(node, shown(node)[level], GRID)
-        assert mrml.piece_of(node, shown(node)[level].id, GRID).digest == empty.digest
+        assert not painted(node, shown(node)[level], GRID)
+        assert piece_of(node, shown(node)[level].id, GRID).digest == empty.digest
 
 
 def test_surfaces_in_3d_follow(node, volume):
@@ -387,7 +397,7 @@ def test_surfaces_in_3d_follow(node, volume):
 
     before = {level: bounds(level) for level in PIECES}
     pieces = {**PIECES, Level.L2: cube(6, 3, 12), Level.L4: cube(3, 3, 26)}
-    mrml.show_segments(node, pieces, PLACES, GRID, volume)
+    show_segments(node, pieces, PLACES, GRID, volume)
     assert bounds(Level.L2) != before[Level.L2] and bounds(Level.L1) == before[Level.L1]
     assert bounds(Level.L4)[0] < bounds(Level.L4)[1]
 
@@ -395,10 +405,10 @@ def test_surfaces_in_3d_follow(node, volume):
 def test_a_segment_on_another_geometry_counts_as_painted(node):
     other = Grid(GRID.size, tuple(s / 2 for s in GRID.spacing), GRID.origin, GRID.direction)
     segment = shown(node)[Level.L1]
-    image = mrml._oriented(cube(6, 6, 16, side=8), other)
+    image = oriented(cube(6, 6, 16, side=8), other)
     node.GetSegmentation().GetSegment(segment.id).AddRepresentation("Binary labelmap", image)
-    assert mrml.piece_of(node, segment.id, GRID) is None and mrml.painted(node, segment, GRID)
-    place = mrml.resampled_piece_of(node, segment.id, GRID).place
+    assert piece_of(node, segment.id, GRID) is None and painted(node, segment, GRID)
+    place = resampled_piece_of(node, segment.id, GRID).place
     assert all(2 <= side.stop - side.start <= 5 for side in place)
 
 
@@ -410,19 +420,19 @@ def test_segments_move_with_the_volume_but_painted_ones_stay(node, volume):
     mine = node.GetSegmentation().GetSegment(shown(node)[Level.L2].id).GetRepresentation("Binary labelmap")
     before = mine.GetMTime(), mine.GetOrigin()
     moved = Grid(GRID.size, GRID.spacing, tuple(np.add(GRID.origin, (5, 5, 5.3))), GRID.direction)
-    mrml.show_segments(node, PIECES, PLACES, moved, volume)
-    assert mrml.grid_of(node).same_as(moved) and not mrml.grid_of(node).same_as(GRID)
-    assert [segment.kept for segment in mrml.segments_of(node)] == [False, True, False]
-    assert mrml.piece_of(node, shown(node)[Level.L1].id, moved).digest == PIECES[Level.L1].digest
+    show_segments(node, PIECES, PLACES, moved, volume)
+    assert grid_of(node).same_as(moved) and not grid_of(node).same_as(GRID)
+    assert [segment.kept for segment in segments_of(node)] == [False, True, False]
+    assert piece_of(node, shown(node)[Level.L1].id, moved).digest == PIECES[Level.L1].digest
     assert (mine.GetMTime(), mine.GetOrigin()) == before
 
 
 def test_a_table_comes_back(scene):
     table = scene.AddNewNodeByClass("vtkMRMLTableNode")
     rows = [["label", "volume_mm3", "completeness"], ["L1", "1234.5", "complete"], ["L2", "", "incomplete"]]
-    mrml.show_table(table, rows)
-    mrml.show_table(table, rows)
-    assert mrml.rows_of(table) == rows
+    show_table(table, rows)
+    show_table(table, rows)
+    assert rows_of(table) == rows
     assert isinstance(table.GetTable().GetColumn(1), vtk.vtkDoubleArray)
     assert np.isnan(vtk_to_numpy(table.GetTable().GetColumn(1))[1])
 

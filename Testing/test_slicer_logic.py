@@ -19,14 +19,20 @@ from hypothesis import strategies as st
 from scenes import add_transform, add_volume, add_warp, new_scene, save_and_load
 from test_worker import PROGRAM
 
-from SpineSegmentationLib import mrml
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.client import SubprocessTransport
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.mrml.box import box_of, same_box
+from SpineSegmentationLib.mrml.coordinates import flipped
+from SpineSegmentationLib.mrml.points import points_of
+from SpineSegmentationLib.mrml.result import Result
+from SpineSegmentationLib.mrml.segment import oriented, piece_of, segments_of
+from SpineSegmentationLib.mrml.segmentation import grid_of
+from SpineSegmentationLib.mrml.volume import ct_of
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import Piece, paint
-from SpineSegmentationLib.slicer_logic import Result, SpineLogic
+from SpineSegmentationLib.slicer_logic import SpineLogic
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.voxels import Grid
 
@@ -63,16 +69,16 @@ def result(logic, volume):
 
 def labels(result: Result, image: sitk.Image = CT) -> np.ndarray:
     """The label map that the segments show."""
-    grid = mrml.grid_of(result.segmentation)
-    shown = mrml.segments_of(result.segmentation)
+    grid = grid_of(result.segmentation)
+    shown = segments_of(result.segmentation)
     return sitk.GetArrayFromImage(
-        paint({segment.level: mrml.piece_of(result.segmentation, segment.id, grid) for segment in shown}, image)
+        paint({segment.level: piece_of(result.segmentation, segment.id, grid) for segment in shown}, image)
     )
 
 
 def fresh(logic: SpineLogic, result: Result) -> np.ndarray:
     """The label map of a run from the box and the points that the nodes show."""
-    state, ct = logic._state(result), mrml.ct_of(result.volume)
+    state, ct = logic._record(result).state(), ct_of(result.volume)
     return sitk.GetArrayFromImage(PIPELINE.run(ct, box=state.box, centroids=state.centroids).label_map)
 
 
@@ -94,10 +100,10 @@ def drag(result: Result, name: str, by=(1.5, 0.0, 1.0)) -> None:
 def brush(result: Result, name: str, value=1) -> Piece:
     """Paints (or erases) a corner of the scan, as Segment Editor does; returns what the segment is then."""
     logic, node = slicer.vtkSlicerSegmentationsModuleLogic, result.segmentation
-    grid, segment = mrml.grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(name)
-    image = mrml._oriented(Piece.of(np.ones((3, 3, 3)), (2, 2, 2)), grid)
+    grid, segment = grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(name)
+    image = oriented(Piece.of(np.ones((3, 3, 3)), (2, 2, 2)), grid)
     assert logic.SetBinaryLabelmapToSegment(image, node, segment, logic.MODE_MERGE_MAX)
-    return mrml.piece_of(node, segment, grid)
+    return piece_of(node, segment, grid)
 
 
 # Runs and edits in this process -----------------------------------------------------------------------------------
@@ -107,7 +113,7 @@ def test_apply_makes_the_nodes(logic, result, volume):
     assert result == Result.of(volume) and Result.all(logic.scene) == [result]
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(PIPELINE.run(CT).label_map))
     assert segment_names(result) == FOUND
-    assert mrml.same_box(mrml.box_of(result.box), PIPELINE.run(CT).box)
+    assert same_box(box_of(result.box), PIPELINE.run(CT).box)
     assert logic.vertebrae(result)[1].confidence == pytest.approx(0.8)
     assert not logic.hasEdits(result) and not logic.busy
     assert result.segmentation.GetNodeReference("referenceImageGeometryRef") is volume
@@ -144,7 +150,7 @@ def test_edits_of_scripts(logic, result):
         logic.undo(result)
         if result.segmentation.GetSegmentation().GetNumberOfSegments() == 5 and segment_names(result) == FOUND:
             assert np.array_equal(labels(result), fresh(logic, result))
-    assert not mrml.points_of(result.centroids) and not segment_names(result) and result.box is None
+    assert not points_of(result.centroids) and not segment_names(result) and result.box is None
     while logic.canRedo(result):
         logic.redo(result)
     assert segment_names(result) == ["T5", "T12", "L1", "L2", "L3", "L5"]
@@ -157,21 +163,21 @@ def test_edits_of_scripts(logic, result):
 def test_a_box_set_by_a_script_finds_vertebrae_anew(logic, result):
     box = SpineBox.of_image(CT)
     lower = SpineBox(box.lower, (*box.upper[:2], box.lower[2] + 40))
-    centre = mrml.flipped(np.add(lower.lower, lower.upper) / 2)
+    centre = flipped(np.add(lower.lower, lower.upper) / 2)
     logic.setBox(result, centre, lower.size)
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(PIPELINE.run(CT, box=lower).label_map))
     logic.undo(result)
-    assert segment_names(result) == FOUND and not mrml.same_box(mrml.box_of(result.box), lower)
+    assert segment_names(result) == FOUND and not same_box(box_of(result.box), lower)
 
 
 def test_locked_vertebrae_stay_when_applied_again(logic, result, volume):
     logic.shift(result, 1)
     logic.lock(result, "L1")
-    ids = [point.id for point in mrml.points_of(result.centroids)]
+    ids = [point.id for point in points_of(result.centroids)]
     logic.process(volume, system="standin")
     # The lock keeps the name of the second vertebra; that name is not given to another.
     assert [vertebra.level for vertebra in logic.vertebrae(result)] == ["T11", "L1", "L2", "L3"]
-    assert ids[1] in [point.id for point in mrml.points_of(result.centroids)]
+    assert ids[1] in [point.id for point in points_of(result.centroids)]
     assert np.array_equal(labels(result), fresh(logic, result))
 
 
@@ -206,10 +212,10 @@ def test_a_point_that_is_placed_gets_its_name_from_its_neighbours(logic, result)
     points.RemoveNthControlPoint(index(result, "L1"))
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -366))
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -398))
-    assert [point.name for point in mrml.points_of(points)][-2:] == ["?", "?"]
+    assert [point.name for point in points_of(points)][-2:] == ["?", "?"]
     logic.applyEdits(result)
     assert [vertebra.level for vertebra in logic.vertebrae(result)] == [*FOUND, "L4"]
-    assert [point.name for point in mrml.points_of(points)][-2:] == ["L1", "L4"]
+    assert [point.name for point in points_of(points)][-2:] == ["L1", "L4"]
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -360))
     with pytest.raises(SpineError, match="'\\?' names no vertebra"):
         logic.applyEdits(result)
@@ -279,12 +285,12 @@ def test_an_unapplied_edit_is_a_step_of_its_own(logic, result):
 
 
 def test_a_dragged_box(logic, result):
-    box = mrml.box_of(result.box)
+    box = box_of(result.box)
     result.box.SetSizeWorld(box.size[0], box.size[1], 30)
     assert logic.hasEdits(result)
     logic.applyEdits(result)
     assert 1 <= len(logic.vertebrae(result)) < 5
-    expected = PIPELINE.run(CT, box=mrml.box_of(result.box))
+    expected = PIPELINE.run(CT, box=box_of(result.box))
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(expected.label_map))
 
 
@@ -360,10 +366,10 @@ def test_painted_segments_are_kept_until_given_up(logic, result):
     assert logic.edited(result) == ["L2"]
     drag(result, "L2")
     logic.applyEdits(result)
-    shown = {segment.level: segment for segment in mrml.segments_of(result.segmentation)}
-    grid = mrml.grid_of(result.segmentation)
+    shown = {segment.level: segment for segment in segments_of(result.segmentation)}
+    grid = grid_of(result.segmentation)
     assert shown[Level.L2].kept and logic.edited(result) == ["L2"]
-    assert mrml.piece_of(result.segmentation, shown[Level.L2].id, grid).digest == mine.digest
+    assert piece_of(result.segmentation, shown[Level.L2].id, grid).digest == mine.digest
     logic.shift(result, 1)
     assert logic.edited(result) == ["L3"] and logic.vertebrae(result)[3].kept
     logic.keep(result, "L3", False)
@@ -373,8 +379,8 @@ def test_painted_segments_are_kept_until_given_up(logic, result):
 
 def test_a_segment_kept_by_hand_is_not_written(logic, result):
     def mine():
-        (shown,) = (each for each in mrml.segments_of(result.segmentation) if each.level == Level.L2)
-        return mrml.piece_of(result.segmentation, shown.id, mrml.grid_of(result.segmentation)).digest
+        (shown,) = (each for each in segments_of(result.segmentation) if each.level == Level.L2)
+        return piece_of(result.segmentation, shown.id, grid_of(result.segmentation)).digest
 
     before = mine()
     logic.keep(result, "L2")
@@ -418,12 +424,12 @@ def test_volume_and_segments_put_under_a_transform_together(logic, result, volum
         node.SetAndObserveTransformNodeID(transform)
     assert logic.edited(result) == ["L3"]
     logic.applyEdits(result)
-    ct = mrml.ct_of(volume)
+    ct = ct_of(volume)
     assert result.segmentation.GetParentTransformNode() is None and logic.edited(result) == ["L3"]
-    assert mrml.grid_of(result.segmentation).same_as(Grid.of(ct))
-    shown = {segment.level: segment for segment in mrml.segments_of(result.segmentation)}
+    assert grid_of(result.segmentation).same_as(Grid.of(ct))
+    shown = {segment.level: segment for segment in segments_of(result.segmentation)}
     # What was painted went along.
-    assert mrml.piece_of(result.segmentation, shown[Level.L3].id, Grid.of(ct)).digest == mine.digest
+    assert piece_of(result.segmentation, shown[Level.L3].id, Grid.of(ct)).digest == mine.digest
     logic.keep(result, "L3", False)
     assert np.array_equal(labels(result), fresh(logic, result)) and not logic.hasEdits(result)
 
@@ -436,7 +442,7 @@ def test_a_sheared_volume_has_segments_on_an_upright_grid(logic, volume):
     logic.on_done = lambda result, warnings: warned.extend(warnings)
     result = logic.process(volume, system="standin")
     assert "sheared" in warned[0] and segment_names(result) == FOUND
-    grid, ct = mrml.grid_of(result.segmentation), mrml.ct_of(volume)
+    grid, ct = grid_of(result.segmentation), ct_of(volume)
     assert grid.same_as(Grid.of(ct)) and not logic.edited(result)
     assert np.array_equal(labels(result, ct), fresh(logic, result))
 
@@ -562,7 +568,7 @@ def test_export(logic, result, tmp_path):
     assert np.array_equal(array[4:], labels(result)[4:]) and np.allclose(image.GetOrigin(), CT.GetOrigin())
     read = read_centroids(centroids, image)
     assert [point.level.name for point in read] == FOUND
-    assert read[Level.L1].position == pytest.approx(mrml.flipped(logic.vertebrae(result)[2].ras), abs=1e-3)
+    assert read[Level.L1].position == pytest.approx(flipped(logic.vertebrae(result)[2].ras), abs=1e-3)
     surfaces = logic.exportStl(result, tmp_path)
     assert [path.name for path in surfaces] == [f"CT_of_a_spine_{name}.stl" for name in FOUND]
     (table,) = logic.exportCsv(result, tmp_path / "table.csv")
@@ -692,13 +698,13 @@ def test_cancel_restores(panel, ct, stage):
     logic.shift(result, -1)
     panel.wait()
     drag(result, "L1", (0, 0, 1))
-    box, points, before = mrml.box_of(result.box), mrml.points_of(result.centroids), labels(result)
+    box, points, before = box_of(result.box), points_of(result.centroids), labels(result)
     panel.once(stage, logic.cancel, done=int(stage == "segmentation"))
     logic.process(ct, system="slow")
     assert panel.wait() == [("error", "cancelled")]
-    restored = mrml.points_of(result.centroids)
+    restored = points_of(result.centroids)
     assert {point.name: point.position for point in restored} == {point.name: point.position for point in points}
-    assert sum(point in restored for point in points) >= 4 and mrml.same_box(mrml.box_of(result.box), box)
+    assert sum(point in restored for point in points) >= 4 and same_box(box_of(result.box), box)
     assert np.array_equal(labels(result), before) and logic.hasEdits(result)
     logic.applyEdits(result)
     assert panel.wait() == [("done", result)] and np.array_equal(labels(result), fresh(logic, result))
@@ -720,14 +726,14 @@ def test_results_edited_while_running(panel, ct):
     assert np.array_equal(labels(result), fresh(logic, result))
 
     def shrink():
-        result.box.SetSizeWorld(*mrml.box_of(result.box).size[:2], 30)
+        result.box.SetSizeWorld(*box_of(result.box).size[:2], 30)
         logic.applyEdits(result)
 
     panel.once("segmentation", shrink)
     drag(result, "T12", (0, 1, 0))
     logic.applyEdits(result)
     assert panel.wait() == [("done", result)]
-    expected = PIPELINE.run(CT, box=mrml.box_of(result.box))
+    expected = PIPELINE.run(CT, box=box_of(result.box))
     assert np.array_equal(labels(result), sitk.GetArrayFromImage(expected.label_map))
 
 

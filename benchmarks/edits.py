@@ -93,7 +93,8 @@ class Application:
 
 
 def in_a_scene(ct: sitk.Image, centroids: Centroids) -> None:
-    from SpineSegmentationLib import mrml
+    from SpineSegmentationLib.mrml.coordinates import flipped
+    from SpineSegmentationLib.mrml.points import show_centroids
 
     application = Application(ct)
     logic = application.logic
@@ -104,7 +105,7 @@ def in_a_scene(ct: sitk.Image, centroids: Centroids) -> None:
     held = [max(application.held)]
 
     def exact() -> None:
-        mrml.show_centroids(result.centroids, centroids)
+        show_centroids(result.centroids, centroids)
         logic.applyEdits(result)
 
     application.until_done(exact)
@@ -113,7 +114,7 @@ def in_a_scene(ct: sitk.Image, centroids: Centroids) -> None:
 
     def drag(place: tuple[float, float, float]) -> None:
         number = result.centroids.GetControlPointIndexByLabel(middle.level.name)
-        result.centroids.SetNthControlPointPositionWorld(number, mrml.flipped(place))
+        result.centroids.SetNthControlPointPositionWorld(number, flipped(place))
         logic.applyEdits(result)
 
     until = application.until_done

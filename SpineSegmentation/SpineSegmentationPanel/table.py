@@ -59,7 +59,7 @@ class VertebraTable:
         """Shows one row per vertebra.
 
         Args:
-            vertebrae: ``slicer_logic.Vertebra``, from the head down.
+            vertebrae: ``mrml.vertebrae.Vertebra``, from the head down.
             edited: names of those whose segment a person has painted, or keeps.
         """
         self.widget.blockSignals(True)

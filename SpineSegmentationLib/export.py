@@ -1,0 +1,48 @@
+"""Label map, centroids and surfaces of pieces of bone, as files for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from .anatomy import Level
+from .ct import write_image
+from .files import write_centroids
+from .segmentation.mask import Piece, paint
+from .spine import Centroids
+from .surfaces import surface_of, write_stl
+from .voxels import Grid
+
+
+def write_verse(
+    pieces: Mapping[Level, Piece], grid: Grid, centroids: Centroids, folder: str | Path, name: str
+) -> list[Path]:
+    """Writes the label map (NIfTI) and the centroids (VerSe JSON); returns their paths.
+
+    Raises:
+        SpineError: a file cannot be written.
+    """
+    image = sitk.Image(grid.size, sitk.sitkUInt8)
+    image.SetSpacing(grid.spacing)
+    image.SetOrigin(grid.origin)
+    image.SetDirection(grid.direction)
+    paths = [Path(folder) / f"{name}_seg-vert_msk.nii.gz", Path(folder) / f"{name}_seg-subreg_ctd.json"]
+    write_image(paint(pieces, image), paths[0])
+    write_centroids(centroids, image, paths[1])
+    return paths
+
+
+def write_surfaces(pieces: Mapping[Level, Piece], grid: Grid, folder: str | Path, name: str) -> list[Path]:
+    """Writes a surface in LPS mm (STL) for each vertebra that has voxels; returns the paths.
+
+    Raises:
+        SpineError: a file cannot be written.
+    """
+    paths = []
+    for level, piece in sorted(pieces.items(), key=lambda item: item[0].rank):
+        if piece.voxels.size:
+            paths.append(Path(folder) / f"{name}_{level.name}.stl")
+            write_stl(surface_of(piece, grid), paths[-1])
+    return paths

@@ -1,0 +1,194 @@
+"""What is known of one volume besides its nodes: what was written into them, and what a person made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .. import messages
+from ..anatomy import Level
+from ..engine import Update
+from ..errors import SpineError
+from ..spine import Centroid, Centroids, SpineBox
+from ..state import History, State
+from .box import box_of, same_box, show_box
+from .coordinates import NEAR
+from .current import CurrentSegments
+from .points import UNNAMED, centroids_of, named_by_neighbours, points_of, show_centroids
+from .result import Result
+from .segment import piece_of
+from .segmentation import grid_of, restore_segment, show_segments
+from .table import rows_of, show_table
+
+STATE = "SpineSegmentation.state"
+"""Attribute of a segmentation or table: the values that it was computed from."""
+
+SYSTEM = "SpineSegmentation.system"
+
+
+class Record:
+    """Writes values into the nodes of a result and reads from them what a person wants.
+
+    Attributes:
+        history: states whose segments were shown.
+        shown: the state that was last written into the nodes.
+        system: that computed them.
+        done: the last complete result; None after a scene was loaded.
+        restore: levels whose segments are no longer kept and wait to be written.
+        segments: as they are now.
+    """
+
+    def __init__(self, result: Result) -> None:
+        state, self.system = State(), "anduin"
+        if result.segmentation is not None:
+            state = _state_of_text(result.segmentation.GetAttribute(STATE)) or state
+            self.system = result.segmentation.GetAttribute(SYSTEM) or self.system
+        self.result, self.history, self.shown = result, History(state), state
+        self.done: Update | None = None
+        self.restore: set[Level] = set()
+        self.segments = CurrentSegments(result)
+
+    # Reading
+
+    def state(self) -> State:
+        """What the nodes say. A value that is what was written is exactly that; a deleted node says what it said.
+
+        Raises:
+            SpineError: names that are none or are given twice, a warped node, or the volume was deleted.
+        """
+        result = self.result
+        result.required_volume()
+        known = (self.shown, self.history.state)
+        box, centroids, locked = self.shown.box, self.shown.centroids, self.shown.locked
+        if result.box is not None:
+            box = box_of(result.box)
+            box = next((state.box for state in known if same_box(state.box, box)), box)
+        if result.centroids is not None:
+            points, locked = centroids_of(named_by_neighbours(points_of(result.centroids)))
+            centroids = Centroids(tuple(_as_known(point, known) for point in points))
+        return State(box, centroids, locked)
+
+    def valid_state(self) -> State | None:
+        """As :meth:`state`; None where that raises."""
+        try:
+            return self.state()
+        except SpineError:
+            return None
+
+    def locked(self) -> State:
+        """The locked vertebrae alone.
+
+        Raises:
+            SpineError: as :meth:`state`.
+        """
+        points = points_of(self.result.centroids) if self.result.centroids else []
+        centroids, locked = centroids_of([point for point in points if point.locked])
+        return State(None, centroids, locked)
+
+    def update(self) -> Update | None:
+        """The last result, from the nodes where it is not known; None without any."""
+        if self.done is not None:
+            return self.done
+        node = self.result.segmentation
+        grid = grid_of(node) if node is not None else None
+        if grid is None:
+            return None
+        pieces = {shown.level: piece_of(node, shown.id, grid) for shown in self.segments.shown}
+        pieces = {level: piece for level, piece in pieces.items() if piece is not None}
+        return Update(self.history.state, pieces, grid)
+
+    def measured(self) -> dict[str, dict[str, str]]:
+        """The rows of the table by level, each by column; empty when the segments were changed since."""
+        table = self.result.table
+        if table is None or table.GetAttribute(STATE) != self.segments.signature:
+            return {}
+        columns, *rows = rows_of(table)
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+
+    # Writing
+
+    def show(self, update: Update, complete: bool) -> None:
+        """Writes what differs into the nodes, and makes those that are not there.
+
+        Args:
+            complete: whether this is the result, not a run in the making.
+
+        Raises:
+            SpineError: a segment cannot be written.
+        """
+        result, shown, state = self.result, self.shown, update.state
+        # A person may be about to change what was written before.
+        if result.box is None or not same_box(state.box, shown.box):
+            self.show_box(state.box)
+        changed = (state.centroids, state.locked) != (shown.centroids, shown.locked)
+        # Before labelling there are only the locked ones; the others stay until then.
+        labelled = complete or len(state.centroids) > len(state.locked)
+        if result.centroids is None or (changed and labelled):
+            self.show_points(state)
+        node = result.segmentation
+        if node is None:
+            node = result.make("Segmentation", "spine")
+        self.show_segments(update, complete)
+        for segment in self.segments.shown if complete else ():
+            if segment.level in self.restore and segment.level in update.pieces:
+                restore_segment(node, segment, update.pieces[segment.level], update.grid)
+                self.restore.discard(segment.level)
+
+    def show_box(self, box: SpineBox | None) -> None:
+        """Makes the ROI that box; None removes it."""
+        result = self.result
+        if box is not None:
+            roi = result.box
+            if roi is None:
+                roi = result.make("MarkupsROI", "spine box")
+                # A filled box would hide what is in it.
+                roi.GetDisplayNode().SetFillVisibility(False)
+            show_box(roi, box)
+        elif result.box is not None:
+            result.scene.RemoveNode(result.box)
+        self.shown = replace(self.shown, box=box)
+
+    def show_points(self, state: State) -> None:
+        """Makes the points the centroids of a state."""
+        points = self.result.centroids
+        if points is None:
+            points = self.result.make("MarkupsFiducial", "vertebrae")
+            points.SetControlPointLabelFormat(UNNAMED)
+        show_centroids(points, state.centroids, state.locked)
+        self.shown = replace(self.shown, centroids=state.centroids, locked=state.locked)
+
+    def show_segments(self, update: Update, complete: bool = True) -> None:
+        """Makes the segments those pieces; see :func:`segmentation.show_segments`."""
+        node, centroids = self.result.segmentation, update.state.centroids
+        show_segments(node, update.pieces, centroids, update.grid, self.result.volume, complete)
+
+    def show_measurements(self, rows: Sequence[Sequence[str]]) -> None:
+        """Makes the table those rows."""
+        table = self.result.table or self.result.make("Table", "measurements")
+        show_table(table, rows)
+        table.SetAttribute(STATE, self.segments.signature)
+
+    def save(self, state: State) -> None:
+        """Notes in the segmentation what it was computed from, for a scene that is saved."""
+        self.result.segmentation.SetAttribute(STATE, json.dumps(messages.of_state(state)))
+        self.result.segmentation.SetAttribute(SYSTEM, self.system)
+
+
+def _as_known(point: Centroid, known: Sequence[State]) -> Centroid:
+    """A centroid at a place that was written is exactly there; one that is not as it was written is a person's."""
+    for state in known:
+        for other in state.centroids:
+            if np.allclose(other.position, point.position, rtol=0, atol=NEAR):
+                return other if other.level == point.level else Centroid(point.level, other.position)
+    return Centroid(point.level, point.position)
+
+
+def _state_of_text(text: str | None) -> State | None:
+    try:
+        return messages.to_state(json.loads(text or ""))
+    except (ValueError, KeyError, TypeError, SpineError):
+        # Somebody changed the attribute; the nodes themselves still hold box and points.
+        return None

@@ -1,0 +1,105 @@
+"""The nodes of one volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import slicer
+
+from ..errors import SpineError
+
+VOLUME = "SpineSegmentation.volume"
+"""The reference by which a node of a result knows its volume."""
+
+
+class Result:
+    """The nodes of one volume. They refer to it, so they are found again in a scene that was saved and loaded.
+
+    Each node is None when it was not made yet, or was deleted; the next update makes it anew.
+    """
+
+    def __init__(self, scene, volume) -> None:
+        self.scene, self._volume = scene, volume
+
+    @classmethod
+    def of(cls, volume) -> Result:
+        """The result of a volume node in a scene; makes nothing."""
+        return cls(volume.GetScene(), volume)
+
+    @classmethod
+    def all(cls, scene) -> list[Result]:
+        """The results in a scene, in the order of their volumes."""
+        volumes = _nodes(scene, "vtkMRMLScalarVolumeNode")
+        results = [cls(scene, volume) for volume in volumes]
+        return [result for result in results if result.segmentation or result.centroids or result.box]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Result) and self._volume is other._volume
+
+    def __hash__(self) -> int:
+        return hash(self._volume)
+
+    @property
+    def volume(self):
+        """The volume node; None after it was deleted or the scene closed."""
+        return self._volume if self.scene is not None and self._volume.GetScene() is self.scene else None
+
+    def required_volume(self):
+        """The volume node.
+
+        Raises:
+            SpineError: it was deleted.
+        """
+        if self.volume is None:
+            raise SpineError("the volume of this result was deleted; choose another one")
+        return self.volume
+
+    @property
+    def box(self):
+        """The ROI node of the spine box."""
+        return self._node("vtkMRMLMarkupsROINode")
+
+    @property
+    def centroids(self):
+        """The point list."""
+        return self._node("vtkMRMLMarkupsFiducialNode")
+
+    @property
+    def segmentation(self):
+        """The segmentation node."""
+        return self._node("vtkMRMLSegmentationNode")
+
+    @property
+    def table(self):
+        """The table of measurements."""
+        return self._node("vtkMRMLTableNode")
+
+    @property
+    def nodes(self) -> list:
+        """Those that are there, without the volume."""
+        return [node for node in (self.box, self.centroids, self.segmentation, self.table) if node is not None]
+
+    def make(self, kind: str, name: str):
+        """A new node of the result, under its volume in the subject hierarchy."""
+        node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{self.volume.GetName()} {name}")
+        node.SetNodeReferenceID(VOLUME, self.volume.GetID())
+        if isinstance(node, slicer.vtkMRMLDisplayableNode):
+            node.CreateDefaultDisplayNodes()
+        tree = self.scene.GetSubjectHierarchyNode()
+        parent = tree.GetItemByDataNode(self.volume) if tree is not None else 0
+        if parent:
+            item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
+            tree.SetItemParent(item, parent)
+        return node
+
+    def _node(self, kind: str):
+        volume = self.volume
+        if volume is None:
+            return None
+        own = (node for node in _nodes(self.scene, kind) if node.GetNodeReferenceID(VOLUME) == volume.GetID())
+        return next(own, None)
+
+
+def _nodes(scene, kind: str) -> Iterator:
+    for number in range(scene.GetNumberOfNodesByClass(kind)):
+        yield scene.GetNthNodeByClass(number, kind)
