@@ -52,6 +52,11 @@ def spine_box(heat: np.ndarray, image: sitk.Image, scan: SpineBox) -> SpineBox |
         return None
     mass = ndimage.sum_labels(heat, islands, np.arange(1, count + 1))
     kept = np.flatnonzero(mass >= 0.2 * mass.max()) + 1
-    index = np.argwhere(np.isin(islands, kept))[:, ::-1]
+    return box_round(np.isin(islands, kept), image, scan)
+
+
+def box_round(spine: np.ndarray, image: sitk.Image, scan: SpineBox) -> SpineBox | None:
+    """The box round the voxels (z, y, x) of ``image`` that are not 0, with margins, cut at the border of the scan."""
+    index = np.argwhere(spine)[:, ::-1]
     corners = [image.TransformContinuousIndexToPhysicalPoint(v.astype(float)) for v in (index.min(0), index.max(0))]
     return SpineBox.around(corners, LOWER_MARGIN, UPPER_MARGIN).intersection(scan)

@@ -1,6 +1,7 @@
 """From centroids to a label for every voxel of the column, and back (McCouat and Glocker 2019, sections 2.3 and 2.4).
 
-Dense labels are 0 for background and 1 (C1) to 26 (L6) in the order of ``COLUMN``: rank + 1. Arrays are z,y,x.
+Dense labels are 0 for background and 1 (C1) to 26 (L6) in the order of ``COLUMN``: rank + 1. What a network regresses
+is the ``NUMBER`` of a label. Arrays are z,y,x.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
-from ..anatomy import COLUMN, Level, may_follow
+from ..anatomy import COLUMN, STANDARD, Level, may_follow
 from ..phantom.dimensions import DIMENSIONS
 from .sequence import DISTANCE
 
 RADIUS: dict[Level, float] = {level: (size.width + size.depth) / 4 for level, size in DIMENSIONS.items()}
 """mm: half the mean of width and depth of the body. The paper reads its radii off Busscher et al. 2010 without printing
 them; these are the rounded dimensions of the same bodies that the phantom is built from, with their sources there."""
+
+NUMBER = np.array(
+    [0.0] + [19.5 if level == Level.T13 else STANDARD.index(level) + 1.0 for level in COLUMN[:-1]] + [25.0]
+)
+"""The number of each dense label: the paper's 1 (C1) to 24 (L5), and 25 for L6. T13 lies between T12 and L1: were it 20
+and L1 21, a network in doubt between T12 and L1 would vote for the rare T13."""
 
 UNKNOWN = 255
 """Voxels of which nobody said what they are: where the next vertebra beyond the annotated ones would lie."""
@@ -82,6 +89,12 @@ def _tube(labels: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float,
             rows, columns = np.ogrid[first[0] : last[0], first[1] : last[1]]
             disc = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
             labels[row, first[0] : last[0], first[1] : last[1]][disc] = value
+
+
+def nearest_labels(numbers: np.ndarray) -> np.ndarray:
+    """The dense label of each number, rounded and kept within C1 to L6; never T13, which has no whole number."""
+    whole = np.clip(np.rint(numbers), 1, NUMBER[-1]).astype(int)
+    return np.searchsorted(NUMBER, whole).astype(np.uint8)
 
 
 def sparsify(labels: np.ndarray, spacing: float) -> dict[Level, np.ndarray]:

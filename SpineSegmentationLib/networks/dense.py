@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..anatomy import COLUMN
 from .blocks import Decoder, Encoder, plain_double_convolution
 
-LEVELS = len(COLUMN)
+MIDDLE = 12.5  # number of the middle of the column
 SPACING = {"paper": 1.0, "compact": 2.0}
 """mm per voxel of each width; the compact networks are to train on a processor and to answer within a minute there."""
 
@@ -45,11 +44,11 @@ def wide_convolution(inside: int, outside: int) -> nn.Sequential:
 
 
 class DenseIdentificationUNet(nn.Module):
-    """Eight neighbouring sagittal slices to the continuous label of every pixel of the fourth.
+    """Eight neighbouring sagittal slices to the continuous number of the vertebra at every pixel of the fourth.
 
-    ``forward``: (N, SLICES, z, y) normalised HU, slices from right to left, to (N, 1, z, y) labels, 1 at C1 to
-    ``LEVELS`` at L6 in the order of ``COLUMN``; the sizes are multiples of ``MULTIPLE``. At the lowest level kernels
-    of 20 rows see 320 rows of the image at once. The head counts from the middle of the column, where learning begins.
+    ``forward``: (N, SLICES, z, y) normalised HU, slices from right to left, to (N, 1, z, y), 1 at C1 to 24 at L5 (see
+    ``labelling.dense_labels.NUMBER``); the sizes are multiples of ``MULTIPLE``. At the lowest level kernels of 20 rows
+    see 320 rows of the image at once. The head counts from the middle of the column, where learning begins.
     """
 
     WIDTHS = {"paper": (16, 32, 64, 128, 256), "compact": (16, 32, 48, 64, 64)}
@@ -71,4 +70,4 @@ class DenseIdentificationUNet(nn.Module):
     def forward(self, slab: Tensor) -> Tensor:
         skips = self.encoder(slab)
         bottom = self.floor(self.encoder.pool(skips[-1]))
-        return (LEVELS + 1) / 2 * (1 + self.head(self.decoder(bottom, skips)).float())
+        return MIDDLE * (1 + self.head(self.decoder(bottom, skips)).float())

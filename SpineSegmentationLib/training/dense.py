@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..detection.dense import PATCH
-from ..labelling.dense_labels import UNKNOWN, densify
+from ..labelling.dense_labels import NUMBER, UNKNOWN, densify
 from ..networks.blocks import normalise_hu
 from ..networks.dense import SPACING, DenseIdentificationUNet
 from .deformation import Deformation, sample
@@ -41,15 +41,15 @@ def detection_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (target >= 0).sum().clamp(min=1)
 
 
-def identification_loss(prediction: Tensor, labels: Tensor) -> Tensor:
-    """Equation 2: ``|y - x|`` where the label x is a vertebra, nothing elsewhere; the mean over the vertebrae's pixels.
+def identification_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Equation 2: ``|y - x|`` where x is not 0, nothing elsewhere; the mean over the pixels where x is not 0.
 
     Args:
-        prediction: (N, 1, z, y) continuous labels y.
-        labels: (N, z, y) uint8 dense labels x.
+        prediction: y, (N, 1, z, y).
+        target: x, (N, z, y), the number of each pixel's vertebra, 0 for background.
     """
-    vertebra = (labels > 0) & (labels != UNKNOWN)
-    error = (prediction[:, 0].float() - labels.float()).abs() * vertebra
+    vertebra = target != 0
+    error = (prediction[:, 0].float() - target).abs() * vertebra
     return error.sum() / vertebra.sum().clamp(min=1)
 
 
@@ -189,4 +189,5 @@ class DenseIdentificationTask(_DenseTask):
             slab[(slice(None), *place)] = window.hu
             target[place] = window.labels
         image = normalise_hu(slabs).to(device).contiguous(memory_format=torch.channels_last)
-        return identification_loss(network(image), labels.to(device))
+        numbers = torch.from_numpy(NUMBER).float()[labels.masked_fill(labels == UNKNOWN, 0).long()]
+        return identification_loss(network(image), numbers.to(device))
