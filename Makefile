@@ -20,11 +20,12 @@ lint: $(READY)  ## style and common mistakes
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-evaluate: $(READY)  ## accuracy on the validation scans (DATA=folder with ct/) and held-out phantoms
+evaluate: $(READY)  ## accuracy and robustness on validation scans (DATA=folder with ct/ and full/), and on phantoms
 	$(RUN) benchmarks/accuracy.py $(DATA)
+	$(RUN) benchmarks/robustness.py $(DATA)
 
 benchmark: $(READY)  ## time and memory
-	for script in $(filter-out benchmarks/accuracy.py,$(wildcard benchmarks/*.py)); do $(RUN) $$script || exit 1; done
+	for name in edits evaluate phantom pipeline resample; do $(RUN) benchmarks/$$name.py || exit 1; done
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache

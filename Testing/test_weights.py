@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
@@ -12,6 +13,7 @@ from SpineSegmentationLib.evaluation.metrics import labelling_scores, segmentati
 from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.outputs import write_phantom
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+from SpineSegmentationLib.pipeline import Pipeline
 
 pytestmark = pytest.mark.skipif(
     not any((folder / weights.REGISTRY).is_file() for folder in weights.FOLDERS),
@@ -42,3 +44,26 @@ def test_a_synthetic_lumbar_spine_from_file_to_scores(tmp_path):
     masks = segmentation_scores(phantom.label_map, sitk.ReadImage(str(tmp_path / "lumbar_seg-vert_msk.nii.gz")))
     assert names.id_rate >= 0.8
     assert sum(masks.dice[level] for level in complete) / len(complete) >= 0.8
+
+
+@pytest.mark.parametrize(("first", "last"), [(Level.C1, Level.C5), (Level.T11, Level.L2)])
+def test_a_small_noisy_view_of_a_landmark_is_named_and_segmented(first, last):
+    """The usual cropped spine CT, the next vertebrae cut: here the dens tells the level, there the last ribs."""
+    spec = PhantomSpec(seed=900_001, first=first, last=last, margin=12.0, field=(130.0, 140.0), noise=20.0)
+    phantom = make_phantom(spec, (1.0, 1.0, 1.5))
+    complete = [level for level in phantom.centroids.levels if first.rank <= level.rank <= last.rank]
+    segmented = complete[:3]
+    result = Pipeline(device="cpu").run(phantom.ct, only=segmented)
+    names = labelling_scores(phantom.centroids.only(complete), result.centroids)
+    assert names.id_rate == 1 and names.d_mean < 6
+    masks = segmentation_scores(phantom.label_map, result.label_map)
+    assert np.mean([masks.dice[level] for level in segmented]) > 0.85
+    assert max(masks.mixing.values()) < 0.1
+
+
+@pytest.mark.parametrize("hu", [-1000, 0])
+def test_air_and_water_show_no_spine(hu):
+    image = sitk.Image([60, 60, 90], sitk.sitkInt16) + hu
+    image.SetSpacing((3.0, 3.0, 3.0))
+    result = Pipeline(device="cpu").run(image)
+    assert result.box is None and not result.centroids and "no spine was found" in result.warnings[0]
