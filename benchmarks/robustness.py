@@ -25,7 +25,7 @@ from SpineSegmentationLib.resampling import AIR, resample
 from SpineSegmentationLib.spine import Centroids, SpineBox
 from SpineSegmentationLib.training.subjects import VALIDATION
 
-WINDOWS = 4
+WINDOWS = 6
 """Random windows per scan."""
 
 SHORTEST = 3  # vertebrae of a window
@@ -77,14 +77,14 @@ def cropped(ct: sitk.Image, lower: np.ndarray, upper: np.ndarray) -> sitk.Image:
 
 
 def windows(ct: sitk.Image, truth: Centroids, rng: np.random.Generator) -> Iterator[sitk.Image]:
-    """Random parts along the column that hold three vertebrae or more and a landmark; none where there is no landmark.
+    """Random parts of the column with three vertebrae or more and a landmark; none where there is no landmark.
 
     The next vertebra above and below is cut between the disc and its centre; where none is annotated, the part ends
     with the scan.
     """
     levels, z = truth.levels, truth.positions[:, 2]
     runs = [(i, j) for i in range(len(levels)) for j in range(i + SHORTEST, len(levels) + 1)]
-    runs = [run for run in runs if shows_landmark(levels[slice(*run)])]
+    runs = [run for run in runs if run != (0, len(levels)) and shows_landmark(levels[slice(*run)])]
     for number in rng.permutation(len(runs))[:WINDOWS]:
         first, last = runs[number][0], runs[number][1] - 1
         above, below = rng.uniform(0.5, 0.9, 2)
