@@ -1,4 +1,4 @@
-"""The U-Net variant of Payer et al. 2020, sec. 2.1: average pooling, linear up-sampling, one width, no normalisation."""
+"""The U-Net of Payer et al. 2020, sec. 2.1: average pooling, linear up-sampling, no normalisation, one width."""
 
 from __future__ import annotations
 
@@ -9,9 +9,26 @@ from torch.nn import functional
 LEAK = 0.1  # slope of the leaky ReLU below zero
 
 
+class Convolution(nn.Conv3d):
+    """A convolution that keeps the size, in float32 where the volume is smaller than the kernel along an axis.
+
+    There, oneDNN takes the weights' gradient in bfloat16 from memory it never wrote (PyTorch 2.13): huge numbers, or
+    none at all. So small a volume costs nothing in float32.
+    """
+
+    def __init__(self, inside: int, outside: int, kernel: int) -> None:
+        super().__init__(inside, outside, kernel, padding=kernel // 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if min(features.shape[2:]) >= self.kernel_size[0]:
+            return super().forward(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.float())
+
+
 def leaky_convolution(inside: int, outside: int, kernel: int = 3) -> nn.Sequential:
     """3D convolution that keeps the size, He initialisation, leaky ReLU."""
-    convolution = nn.Conv3d(inside, outside, kernel, padding=kernel // 2)
+    convolution = Convolution(inside, outside, kernel)
     nn.init.kaiming_normal_(convolution.weight, LEAK)
     nn.init.zeros_(convolution.bias)
     return nn.Sequential(convolution, nn.LeakyReLU(LEAK, inplace=True))
@@ -36,6 +53,7 @@ class PayerUNet(nn.Module):
     """
 
     LEVELS = 5
+    WIDTHS = {"paper": 64, "compact": 16}
 
     def __init__(self, inside: int, outside: int, channels: int) -> None:
         super().__init__()
@@ -50,10 +68,35 @@ class PayerUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         skips = [self.contract[0](image)]
         for level in self.contract[1:]:
-            skips.append(level(functional.avg_pool3d(skips[-1], 2, ceil_mode=True)))
+            fine = skips[-1]
+            halves = [min(2, n) for n in fine.shape[2:]]
+            skips.append(level(functional.avg_pool3d(fine, halves, ceil_mode=True)))
         features = skips.pop()
         for level in reversed(self.expand):
             skip = skips.pop()
             larger = functional.interpolate(features, size=skip.shape[2:], mode="trilinear", align_corners=False)
             features = level(torch.cat([larger, skip], 1))
         return self.head(features)
+
+
+class SpineUNet(PayerUNet):
+    """CT at 8 mm to the heat of the spine's centre line, 1 on the line (sec. 2.1).
+
+    ``forward``: (N, 1, z, y, x) to (N, 1, z, y, x).
+    """
+
+    def __init__(self, width: str = "compact") -> None:
+        super().__init__(1, 1, self.WIDTHS[width])
+
+
+class PointedUNet(PayerUNet):
+    """A patch at 1 mm and a Gaussian at the centroid of interest to the logit of "this vertebra" (sec. 2.3).
+
+    ``forward``: image and gaussian (N, 1, z, y, x) to (N, 1, z, y, x).
+    """
+
+    def __init__(self, width: str = "compact") -> None:
+        super().__init__(2, 1, self.WIDTHS[width])
+
+    def forward(self, image: Tensor, gaussian: Tensor) -> Tensor:
+        return super().forward(torch.cat([image, gaussian], 1))

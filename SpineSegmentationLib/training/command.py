@@ -19,12 +19,15 @@ from ..files import write_json
 from ..networks.btrfly import Btrfly
 from ..networks.dense import DenseDetectionUNet, DenseIdentificationUNet
 from ..networks.fcn import SpineFCN
+from ..networks.payer_unet import PointedUNet, SpineUNet
+from ..networks.scn import SpatialConfigurationNet
 from ..networks.unet import VertebraUNet
 from .dense import DenseDetectionTask, DenseIdentificationTask
-from .detection import DetectionTask
+from .detection import DetectionTask, PayerDetectionTask
 from .labelling import LabellingTask
 from .loop import Task, train
-from .segmentation import SegmentationTask
+from .scn import ScnTask
+from .segmentation import PayerSegmentationTask, SegmentationTask
 from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
 
 SOURCES = ("real", "atlas", "phantom")
@@ -45,6 +48,9 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("anduin", "detection"): Recipe(SpineFCN, DetectionTask, 64, ((180, 160), (400, 330))),
     ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150))),
     ("anduin", "segmentation"): Recipe(VertebraUNet, SegmentationTask, 48, ((125, 135), (130, 140))),
+    ("payer", "detection"): Recipe(SpineUNet, PayerDetectionTask, 64, ((180, 160), (400, 330))),
+    ("payer", "labelling"): Recipe(SpatialConfigurationNet, ScnTask, 128, ((180, 160), (400, 330))),
+    ("payer", "segmentation"): Recipe(PointedUNet, PayerSegmentationTask, 48, ((125, 135), (130, 140))),
     ("mccouat-glocker", "detection"): Recipe(DenseDetectionUNet, DenseDetectionTask, 96, ((180, 160), (400, 330))),
     ("mccouat-glocker", "labelling"): Recipe(
         DenseIdentificationUNet, DenseIdentificationTask, 160, ((85, 110), (130, 150))

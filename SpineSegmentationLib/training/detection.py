@@ -1,14 +1,20 @@
-"""Samples for spine detection: a window of a body at 4 mm and Gaussians at the vertebrae (VerSe paper, B.2)."""
+"""Samples for spine detection: a window of a body at 4 mm and Gaussians at the vertebrae (VerSe paper, B.2).
+
+Payer's detector sees the same windows at 8 mm.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from ..detection import payer
 from ..detection.anduin import SIGMA, SPACING
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
+from ..networks.intensity import payer_intensity
 from .deformation import Deformation, sample
 from .losses import heatmap_loss
 from .subjects import Subject, shares
@@ -19,6 +25,7 @@ class DetectionTask:
     """Draws samples ``(image (1, z, y, x) normalised HU, target (2, z, y, x))`` and scores a network on them."""
 
     spacing = SPACING
+    sigma = SIGMA  # mm
     batch = 2
     reuse = 2
 
@@ -27,6 +34,14 @@ class DetectionTask:
         self.weights = shares(self.subjects, np.ones(len(self.subjects)), {"real": 0.55, "atlas": 0.25, "phantom": 0.2})
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        return self.prepare(*self.window(rng))
+
+    def prepare(self, hu: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees and what it should say."""
+        return normalise_hu(hu)[None], torch.stack([1 - heat, heat])
+
+    def window(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """HU and heat of the spine, both (z, y, x) at 4 mm."""
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         if rng.random() < 0.06:
             return _nothing(rng, generator)
@@ -57,8 +72,7 @@ class DetectionTask:
             hu = scan(hu, SPACING, rng, generator)
         else:
             hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
-        heat = gaussians(deformation.to_sample(subject.positions), size, SIGMA / SPACING)
-        return normalise_hu(hu)[None], torch.stack([1 - heat, heat])
+        return hu, gaussians(deformation.to_sample(subject.positions), size, self.sigma / SPACING)
 
     @staticmethod
     def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -68,6 +82,26 @@ class DetectionTask:
             image = image[None].to(device).contiguous(memory_format=torch.channels_last_3d)
             target = target[None].to(device)
             terms.append(heatmap_loss(network(image), target, 0.05 + target[:, 1]))
+        return torch.stack(terms).mean()
+
+
+class PayerDetectionTask(DetectionTask):
+    """Samples ``(image, heat)``, both (1, z, y, x) at 8 mm; the squared error (Payer et al. 2020, sec. 2.1)."""
+
+    sigma = payer.SIGMA
+
+    def prepare(self, hu: Tensor, heat: Tensor) -> tuple[Tensor, Tensor]:
+        shrink = round(payer.SPACING / SPACING)
+        image, target = (functional.avg_pool3d(v[None], shrink, ceil_mode=True) for v in (hu, heat))
+        return payer_intensity(image[0], payer.SPACING)[None], target
+
+    @staticmethod
+    def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor]]) -> Tensor:
+        device = next(network.parameters()).device
+        terms = []
+        for image, target in batch:
+            heat = network(image[None].to(device).contiguous(memory_format=torch.channels_last_3d))
+            terms.append(functional.mse_loss(heat.float(), target[None].to(device)))
         return torch.stack(terms).mean()
 
 
@@ -81,4 +115,4 @@ def _nothing(rng: np.random.Generator, generator: torch.Generator) -> tuple[Tens
         middle, radius = [n * rng.uniform(0.2, 0.8) for n in size[1:]], rng.uniform(1, 6)
         y, x = (torch.arange(n, dtype=torch.float32) - m for n, m in zip(size[1:], middle, strict=True))
         hu = torch.where((y[:, None] ** 2 + x**2 < radius**2)[None], torch.tensor(rng.uniform(200, 2500)), hu)
-    return normalise_hu(scan(hu, SPACING, rng, generator))[None], torch.stack([torch.ones(size), torch.zeros(size)])
+    return scan(hu, SPACING, rng, generator), torch.zeros(size)

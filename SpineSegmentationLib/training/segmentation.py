@@ -1,13 +1,17 @@
-"""Samples for segmentation: a 1 mm patch round a vertebra, its Gaussian, its mask (VerSe paper, B.4)."""
+"""Samples for segmentation: a 1 mm patch round a vertebra, its Gaussian, its mask (VerSe paper, B.4; Payer et al.)."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
+from ..networks.intensity import payer_intensity
 from ..segmentation.anduin import CENTRE, SIGMA, SIZE, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
@@ -22,6 +26,8 @@ class SegmentationTask:
     batch = 1
     reuse = 3
     size = SIZE
+    intensity = staticmethod(normalise_hu)
+    criterion = staticmethod(mask_loss)
 
     def __init__(self, subjects: list[Subject]) -> None:
         self.vertebrae = [
@@ -60,15 +66,28 @@ class SegmentationTask:
             hu = scan(hu, SPACING, rng, generator, strength=0.6)
         mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
-        return normalise_hu(hu)[None], gaussians(hint, self.size, SIGMA / SPACING)[None], mask[None]
+        return self.intensity(hu)[None], gaussians(hint, self.size, SIGMA / SPACING)[None], mask[None]
 
-    @staticmethod
-    def loss(network: nn.Module, batch: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    def loss(self, network: nn.Module, batch: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
         device = next(network.parameters()).device
         image, gaussian, mask = (torch.stack(part).to(device) for part in zip(*batch, strict=True))
         layout = torch.channels_last_3d
         logits = network(image.contiguous(memory_format=layout), gaussian.contiguous(memory_format=layout))
-        return mask_loss(logits, mask)
+        return self.criterion(logits.float(), mask)
+
+
+class PayerSegmentationTask(SegmentationTask):
+    """As Anduin's, with Payer's intensities and the sigmoid cross-entropy (Payer et al. 2020, sec. 2.3)."""
+
+    intensity = staticmethod(partial(payer_intensity, spacing=SPACING))
+    criterion = staticmethod(functional.binary_cross_entropy_with_logits)
+    seen = (72, 96, 96)
+
+    def vary(self, sample: tuple[Tensor, Tensor, Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """A smaller window: cheaper, and its border does not tell where the vertebra is, so any patch will do."""
+        starts = [int(rng.integers(0, n - w + 1)) for n, w in zip(self.size, self.seen, strict=True)]
+        window = (slice(None), *(slice(start, start + w) for start, w in zip(starts, self.seen, strict=True)))
+        return tuple(part[window] for part in sample)
 
 
 def _source(deformation: Deformation, point: np.ndarray) -> np.ndarray:

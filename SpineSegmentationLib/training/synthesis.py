@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..anatomy import COLUMN, SACRUM
+from ..networks.intensity import smooth
 
 DISC, UNKNOWN = 30, 255
 VERTEBRA_CODES = tuple(int(level) for level in COLUMN)
@@ -35,24 +36,6 @@ TISSUE = {
     81: (45, 25),
     UNKNOWN: (30, 45),
 }
-
-
-def smooth(volume: Tensor, sigma: tuple[float, float, float]) -> Tensor:
-    """Gaussian filter with a standard deviation per axis in voxels, borders replicated."""
-    result = volume[None, None]
-    for axis, width in enumerate(sigma):
-        if width < 0.2:
-            continue
-        radius = max(int(np.ceil(2.5 * width)), 1)
-        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width).square())
-        shape = [1, 1, 1, 1, 1]
-        shape[2 + axis] = -1
-        padding = [0] * 6
-        padding[4 - 2 * axis] = padding[5 - 2 * axis] = radius
-        result = functional.conv3d(
-            functional.pad(result, padding, mode="replicate"), (kernel / kernel.sum()).reshape(shape)
-        )
-    return result[0, 0]
 
 
 def noise_field(generator: torch.Generator, size: tuple[int, ...], cell: float) -> Tensor:

@@ -1,0 +1,59 @@
+"""What segmenters of one vertebra have in common: a patch on the 1 mm lattice and a Gaussian at the centroid in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor, nn
+
+from .. import weights
+from ..device import Runner
+from ..networks.heatmap import gaussians
+from ..resampling import resample
+from ..spine import Point, SpineBox
+from .mask import VertebraMask
+
+SPACING = 1.0  # mm
+SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
+
+
+class PatchSegmenter:
+    """Segments one vertebra: the one whose centroid it is given.
+
+    Attributes:
+        name: of the weights.
+        architecture: made with a width; image and gaussian (N, 1, z, y, x) to the logit of "this vertebra".
+        size: of the patch in voxels z,y,x; ``centre``: where the centroid lies in it.
+        intensity: HU at 1 mm (z, y, x) to what the network sees.
+    """
+
+    name: str
+    architecture: type[nn.Module]
+    size: tuple[int, int, int]
+    centre: tuple[int, int, int]
+    intensity: Callable[[Tensor], Tensor]
+
+    def __init__(self, device: torch.device) -> None:
+        network, found = weights.load(self.name, self.architecture, device)
+        self.runner = Runner(network, device)
+        self.weights, self.runners = (found,), (self.runner,)
+
+    def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask:
+        """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it."""
+        first = np.floor(np.asarray(position) / SPACING + 0.5) - self.centre[::-1]
+        box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)
+        image = resample(ct, SPACING, box)
+        hint = (np.asarray(position) / SPACING - first)[::-1]
+        probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint)
+        return VertebraMask.of(probability.numpy(), image)
+
+    def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:
+        """Probability (z, y, x) for a patch in HU at 1 mm and the centroid's voxel position in it, z,y,x."""
+        gaussian = gaussians(hint[None], tuple(hu.shape), SIGMA / SPACING)
+        logits = self.runner(
+            lambda network, image, point: network(image, point), self.intensity(hu)[None, None], gaussian[None, None]
+        )
+        return logits.float().sigmoid()[0, 0].cpu()
