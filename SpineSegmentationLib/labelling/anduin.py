@@ -74,11 +74,15 @@ class AnduinLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
+        return best_sequence(self.candidates(ct, box))
+
+    def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
+        """As :func:`candidates`, from the views of the box: first of its middle, then along the column found there."""
         image = resample(ct, SPACING, box)
         hu = torch.from_numpy(sitk.GetArrayFromImage(image))
         rough = self.level_maps(*project(hu, middle_curve(hu.shape)))
         maps = self.level_maps(*project(hu, found_curve(*rough)))
-        return best_sequence(candidates(*maps, image))
+        return candidates(*maps, image)
 
     def level_maps(self, sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU.

@@ -12,7 +12,8 @@ from torch.nn import functional
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from ..networks.intensity import payer_intensity
-from ..segmentation.anduin import CENTRE, SIGMA, SIZE, SPACING
+from ..segmentation.anduin import CENTRE, SIZE
+from ..segmentation.patch import SIGMA, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
 from .subjects import Subject, shares
@@ -40,7 +41,7 @@ class SegmentationTask:
         # A person with many vertebrae must not outweigh the others.
         people = [s for s, *_ in self.vertebrae]
         even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
-        self.weights = shares(people, even, {"real": 0.35, "atlas": 0.35, "phantom": 0.3})
+        self.weights = shares(people, even, {"real": 0.4, "atlas": 0.3, "phantom": 0.3})
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
