@@ -32,18 +32,19 @@ def measured(pipeline: Pipeline) -> dict[str, dict[str, str]]:
     return {"stages": asdict(pipeline.stages), "weights": {weights.name: weights.sha256 for weights in used}}
 
 
-def markdown(columns: Mapping[str, tuple[str, str]], rows: Iterable[Mapping[str, object]]) -> str:
-    """A table.
+Columns = Mapping[str, tuple[str, str]]
+"""For every key of a row its heading and its format."""
 
-    Args:
-        columns: for every key of the rows its heading and format.
-        rows: what is missing, None or not a number is left empty.
-    """
 
-    def cell(value: object, style: str) -> str:
-        empty = value is None or (isinstance(value, float) and math.isnan(value))
-        return "" if empty else format(value, style) if not isinstance(value, str) else value
+def cell(value: object, style: str) -> str:
+    """A value as text; nothing for None and what is not a number."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value if isinstance(value, str) else format(value, style)
 
+
+def markdown(columns: Columns, rows: Iterable[Mapping[str, object]]) -> str:
+    """A table; what a row does not have is left empty."""
     lines = ["| " + " | ".join(heading for heading, _ in columns.values()) + " |", "|" + "---|" * len(columns)]
     for row in rows:
         lines.append("| " + " | ".join(cell(row.get(key), style) for key, (_, style) in columns.items()) + " |")
