@@ -16,8 +16,10 @@ from . import device as devices
 from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
+from .detection.dense import DenseDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
+from .labelling.dense import DenseLabeller
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .spine import Centroids, Point, SpineBox
@@ -52,8 +54,14 @@ class Segmenter(Protocol):
     def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask: ...
 
 
-DETECTORS: dict[str, Callable[[torch.device], Detector]] = {"anduin": AnduinDetector}
-LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {"btrfly": AnduinLabeller}
+DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
+    "anduin": AnduinDetector,
+    "mccouat-glocker": DenseDetector,
+}
+LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
+    "btrfly": AnduinLabeller,
+    "mccouat-glocker": DenseLabeller,
+}
 SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {"anduin": AnduinSegmenter}
 
 T = TypeVar("T")

@@ -18,4 +18,7 @@ class System:
     segmenter: str
 
 
-SYSTEMS: dict[str, System] = {"anduin": System("anduin", "btrfly", "anduin")}
+SYSTEMS: dict[str, System] = {
+    "anduin": System("anduin", "btrfly", "anduin"),
+    "mccouat-glocker": System("mccouat-glocker", "mccouat-glocker", "anduin"),
+}
