@@ -16,9 +16,10 @@ from ..detection.dense import PATCH
 from ..labelling.dense_labels import NUMBER, UNKNOWN, densify
 from ..networks.blocks import normalise_hu
 from ..networks.dense import SPACING, DenseIdentificationUNet
-from .deformation import Deformation, sample
+from .deformation import Deformation
+from .detection import nothing
 from .subjects import Subject, shares
-from .synthesis import scan, synthesise
+from .synthesis import scanned
 
 BACKGROUND_WEIGHT, VERTEBRA_WEIGHT = 0.1, 0.9  # equation 1
 
@@ -85,12 +86,7 @@ class _DenseTask:
         )
         deformation.matrix *= spacing / subject.spacing
         deformation.bend *= spacing / subject.spacing
-        grid = deformation.grid()
-        if subject.hu is None:
-            hu = synthesise(sample(subject.labels, grid, 0, nearest=True), subject.whole, spacing, rng, generator)
-            hu = scan(hu, spacing, rng, generator)
-        else:
-            hu = scan(sample(subject.hu, grid, -1024), spacing, rng, generator, strength=0.5)
+        hu = scanned(subject, deformation.grid(), spacing, rng, generator)
         labels = densify(subject.levels, deformation.to_sample(subject.positions), size, spacing)
         return Window(hu.round().to(torch.int16), torch.from_numpy(labels))
 
@@ -101,13 +97,17 @@ def _another_intensity(hu: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 class DenseDetectionTask(_DenseTask):
-    """Draws patches and scores a network on them; four of five show a vertebra. Patches are used again mirrored."""
+    """Draws patches, four of five of which show a vertebra, and scores a network on them. Used again mirrored."""
 
     batch = 2
     reuse = 4
     size = PATCH
 
     def draw(self, rng: np.random.Generator) -> Window:
+        if rng.random() < 0.05:
+            hu, _ = nothing(rng, torch.Generator().manual_seed(int(rng.integers(2**62))))
+            hu = functional.interpolate(hu[None, None], size=self.size, mode="trilinear")[0, 0]
+            return Window(hu.round().to(torch.int16), torch.zeros(self.size, dtype=torch.uint8))
         subject = self.choose(rng)
         if rng.random() < 0.8:
             reach = 0.4 * np.array(self.size) * self.spacing / subject.spacing

@@ -15,10 +15,10 @@ from ..detection.anduin import SIGMA, SPACING
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from ..networks.intensity import payer_intensity
-from .deformation import Deformation, sample
+from .deformation import Deformation
 from .losses import heatmap_loss
 from .subjects import Subject, shares
-from .synthesis import noise_field, scan, synthesise
+from .synthesis import noise_field, scan, scanned
 
 
 class DetectionTask:
@@ -44,7 +44,7 @@ class DetectionTask:
         """HU and heat of the spine, both (z, y, x) at 4 mm."""
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         if rng.random() < 0.06:
-            return _nothing(rng, generator)
+            return nothing(rng, generator)
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         shape = subject.shape
         beside = rng.random() < 0.3  # a part of a body that shows no spine
@@ -65,13 +65,7 @@ class DetectionTask:
         half = np.minimum(np.array(size) / 2, shape / 2)
         centre = np.clip(centre, half, shape - half)
         deformation = Deformation(rng, size, centre, rotation=12, scale=0.2, bend=1.2, wavelength=14)
-        grid = deformation.grid()
-        if subject.hu is None:
-            labels = sample(subject.labels, grid, 0, nearest=True)
-            hu = synthesise(labels, subject.whole, SPACING, rng, generator)
-            hu = scan(hu, SPACING, rng, generator)
-        else:
-            hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
+        hu = scanned(subject, deformation.grid(), SPACING, rng, generator)
         return hu, gaussians(deformation.to_sample(subject.positions), size, self.sigma / SPACING)
 
     @staticmethod
@@ -105,7 +99,7 @@ class PayerDetectionTask(DetectionTask):
         return torch.stack(terms).mean()
 
 
-def _nothing(rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def nothing(rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """No body at all: noise, blobs and rods, as in scans of phantoms and of other things."""
     size = tuple(int(n) for n in rng.integers(16, 72, 3))
     hu = rng.normal(0, 20) + torch.randn(size, generator=generator) * rng.uniform(0, 200)

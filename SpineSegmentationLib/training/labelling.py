@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ..anatomy import COLUMN
 from ..labelling.anduin import SPACING, middle_curve, project
 from ..networks.blocks import normalise_hu
-from .deformation import Deformation, sample
+from .deformation import Deformation
 from .losses import heatmap_loss, median_frequency_weights
 from .subjects import Subject, shares
-from .synthesis import scan, synthesise
+from .synthesis import scanned
 
 SIGMA = 5.0  # mm
 BACKGROUND_WEIGHT = 0.5
@@ -73,12 +73,7 @@ class LabellingTask:
             ]
         )
         deformation = Deformation(rng, size, centre, rotation=9, scale=0.18, bend=2.0, wavelength=32)
-        grid = deformation.grid()
-        if subject.hu is None:
-            hu = synthesise(sample(subject.labels, grid, 0, nearest=True), subject.whole, SPACING, rng, generator)
-            hu = scan(hu, SPACING, rng, generator)
-        else:
-            hu = scan(sample(subject.hu, grid, -1024), SPACING, rng, generator, strength=0.5)
+        hu = scanned(subject, deformation.grid(), SPACING, rng, generator)
         points = deformation.to_sample(positions)
         if rng.random() < 0.4:
             hu = _with_vessel(hu, points, rng)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from ..networks.blocks import normalise_hu
 from ..networks.scn import SpatialConfigurationNet
-from .deformation import Deformation, sample
+from .deformation import Deformation
 from .losses import learned_sigma_loss, level_heatmaps
 from .subjects import Subject, shares
-from .synthesis import scan, synthesise
+from .synthesis import scanned
 
 LARGEST = (76, 48, 48)  # voxels z,y,x of a training window
 SMALLEST = (14, 22, 22)
@@ -55,14 +55,7 @@ class ScnTask:
         middle = [(inside[:, axis].max() + inside[:, axis].min()) / 2 + rng.normal(0, 4) for axis in (1, 2)]
         centre = np.array([(top + bottom) / 2, *middle])
         deformation = Deformation(rng, size, centre, rotation=12, scale=0.2, bend=1.2, wavelength=16)
-        grid = deformation.grid()
-        if subject.hu is None:
-            labels = sample(subject.labels, grid, 0, nearest=True)
-            hu = scan(
-                synthesise(labels, subject.whole, subject.spacing, rng, generator), subject.spacing, rng, generator
-            )
-        else:
-            hu = scan(sample(subject.hu, grid, -1024), subject.spacing, rng, generator, strength=0.5)
+        hu = scanned(subject, deformation.grid(), subject.spacing, rng, generator)
         ranks = np.array([level.rank for level in subject.levels])
         return _within(Window(hu, ranks, deformation.to_sample(positions)), (0, 0, 0), size)
 

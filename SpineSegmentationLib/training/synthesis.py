@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from ..anatomy import COLUMN, SACRUM
 from ..networks.intensity import smooth
+from .deformation import sample
+from .subjects import Subject
 
 DISC, UNKNOWN = 30, 255
 VERTEBRA_CODES = tuple(int(level) for level in COLUMN)
@@ -120,6 +122,20 @@ def scan(
         grain = smooth(grain, (0.0, 0.6, 0.6)) * 1.8
     hu = hu * rng.uniform(0.93, 1.07) + rng.uniform(-15, 15) + grain * level
     return hu.clamp(-1024, 3071)
+
+
+def scanned(
+    subject: Subject, grid: Tensor, spacing: float, rng: np.random.Generator, generator: torch.Generator
+) -> Tensor:
+    """What a scanner may show of a subject at source positions (z, y, x, 3): HU (z, y, x).
+
+    Args:
+        spacing: of the result in mm; the grid says where its voxels lie in the subject.
+    """
+    if subject.hu is not None:
+        return scan(sample(subject.hu, grid, -1024), spacing, rng, generator, strength=0.5)
+    labels = sample(subject.labels, grid, 0, nearest=True)
+    return scan(synthesise(labels, subject.whole, spacing, rng, generator), spacing, rng, generator)
 
 
 def _metal(hu: Tensor, spacing: float, rng: np.random.Generator) -> Tensor:
