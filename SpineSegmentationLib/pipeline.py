@@ -17,11 +17,14 @@ from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
 from .detection.dense import DenseDetector
+from .detection.payer import PayerDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
 from .labelling.dense import DenseLabeller
+from .labelling.scn import ScnLabeller
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.mask import VertebraMask, merge
+from .segmentation.payer import PayerSegmenter
 from .spine import Centroids, Point, SpineBox
 from .systems import SYSTEMS, System
 from .weights import Weights
@@ -56,13 +59,18 @@ class Segmenter(Protocol):
 
 DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
     "anduin": AnduinDetector,
+    "payer": PayerDetector,
     "mccouat-glocker": DenseDetector,
 }
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
     "btrfly": AnduinLabeller,
+    "scn": ScnLabeller,
     "mccouat-glocker": DenseLabeller,
 }
-SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {"anduin": AnduinSegmenter}
+SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
+    "anduin": AnduinSegmenter,
+    "payer": PayerSegmenter,
+}
 
 T = TypeVar("T")
 

@@ -20,5 +20,6 @@ class System:
 
 SYSTEMS: dict[str, System] = {
     "anduin": System("anduin", "btrfly", "anduin"),
+    "payer": System("payer", "scn", "payer"),
     "mccouat-glocker": System("mccouat-glocker", "mccouat-glocker", "anduin"),
 }

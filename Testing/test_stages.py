@@ -13,7 +13,9 @@ from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve,
 from SpineSegmentationLib.labelling.sequence import DISTANCE, best_sequence
 from SpineSegmentationLib.networks.heatmap import gaussians
 from SpineSegmentationLib.pipeline import Pipeline
-from SpineSegmentationLib.segmentation import anduin as segmentation
+from SpineSegmentationLib.segmentation import patch
+from SpineSegmentationLib.segmentation.anduin import AnduinSegmenter
+from SpineSegmentationLib.segmentation.payer import PayerSegmenter
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.training.labelling import level_distribution
 
@@ -129,16 +131,17 @@ class Echo:
         return (gaussian - 0.5) * 40
 
 
-def test_the_patch_lies_on_the_lattice_and_points_at_the_centroid():
+@pytest.mark.parametrize("stage", [AnduinSegmenter, PayerSegmenter])
+def test_the_patch_lies_on_the_lattice_and_points_at_the_centroid(stage):
     ct = image_of((120, 130, 140), 1.0, (0.3, 0.6, 0.9))
-    segmenter = segmentation.AnduinSegmenter.__new__(segmentation.AnduinSegmenter)
+    segmenter = stage.__new__(stage)
     segmenter.runner = Echo()
     position = (70.4, 60.2, 60.7)
     mask = segmenter(ct, position)
-    assert tuple(segmenter.runner.image.shape[2:]) == segmentation.SIZE
+    assert tuple(segmenter.runner.image.shape[2:]) == stage.size
     where = np.argwhere(mask.probability >= 128)[:, ::-1] + mask.corner
     np.testing.assert_allclose(where.mean(0), position, atol=0.6)
-    radius = segmentation.SIGMA * np.sqrt(2 * np.log(2))
+    radius = patch.SIGMA * np.sqrt(2 * np.log(2))
     assert len(where) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
 
 

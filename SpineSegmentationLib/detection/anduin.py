@@ -42,21 +42,28 @@ class AnduinDetector:
         return logits.float().softmax(1)[0, 1].cpu()
 
 
-def spine_box(heat: np.ndarray, image: sitk.Image, scan: SpineBox) -> SpineBox | None:
+def spine_box(heat: np.ndarray, image: sitk.Image, scan: SpineBox, sigma: float = SIGMA) -> SpineBox | None:
     """The box round the hot voxels (z, y, x) of ``image``, cut at the border of the scan; None without any.
 
     Islands with less than a fifth of the heat of the hottest one are no part of the spine.
+
+    Args:
+        sigma: of the heat, in mm. A wider heat is hot farther from the spine, and gets narrower margins for it.
     """
     islands, count = ndimage.label(heat > THRESHOLD, np.ones((3, 3, 3)))
     if count == 0 or heat.max() < CERTAIN:
         return None
     mass = ndimage.sum_labels(heat, islands, np.arange(1, count + 1))
     kept = np.flatnonzero(mass >= 0.2 * mass.max()) + 1
-    return box_round(np.isin(islands, kept), image, scan)
+    return box_round(np.isin(islands, kept), image, scan, (sigma - SIGMA) * np.sqrt(-2 * np.log(THRESHOLD)))
 
 
-def box_round(spine: np.ndarray, image: sitk.Image, scan: SpineBox) -> SpineBox | None:
-    """The box round the voxels (z, y, x) of ``image`` that are not 0, with margins, cut at the border of the scan."""
+def box_round(spine: np.ndarray, image: sitk.Image, scan: SpineBox, shorter: float = 0.0) -> SpineBox | None:
+    """The box round the voxels (z, y, x) of ``image`` that are not 0, with margins, cut at the border of the scan.
+
+    The margins are ``shorter`` by that many mm, but never less than a voxel, so that the box reaches the scan's border.
+    """
     index = np.argwhere(spine)[:, ::-1]
     corners = [image.TransformContinuousIndexToPhysicalPoint(v.astype(float)) for v in (index.min(0), index.max(0))]
-    return SpineBox.around(corners, LOWER_MARGIN, UPPER_MARGIN).intersection(scan)
+    margins = (np.maximum(np.subtract(m, shorter), image.GetSpacing()) for m in (LOWER_MARGIN, UPPER_MARGIN))
+    return SpineBox.around(corners, *margins).intersection(scan)
