@@ -18,6 +18,7 @@ from measuring import add_stages, markdown, measured, pipeline_of, write_results
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.ct import read_ct
+from SpineSegmentationLib.evaluation.confidence import area_under_curve
 from SpineSegmentationLib.evaluation.metrics import labelling_scores, mean
 from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.pipeline import Pipeline
@@ -38,7 +39,8 @@ VARIATIONS = {
     "variation": ("variation", ""), "scans": ("scans", "d"), "vertebrae": ("vertebrae", "d"),
     "id_rate_before": ("id.rate, untouched", ".3f"), "id_rate": ("id.rate", ".3f"), "points": ("points", "+.1f"),
     "worst": ("worst scan", ".2f"), "d_mean_before": ("d_mean, untouched [mm]", ".1f"),
-    "d_mean": ("d_mean [mm]", ".1f"),
+    "d_mean": ("d_mean [mm]", ".1f"), "right": ("right names", "d"), "wrong": ("wrong", "d"),
+    "area": ("area under the ROC curve of their confidence", ".2f"),
 }  # fmt: skip
 SCANS = {
     "variation": ("variation", ""), "scan": ("scan", ""), "levels": ("levels", ""),
@@ -134,20 +136,23 @@ def variation_rows(pipeline: Pipeline, data: Path) -> list[dict]:
                 "d_mean_before": mean(untouched.distances[one] for one in shown if one in untouched.distances),
                 "d_mean": scores.d_mean,
                 "found": f"{found.levels[0].name}-{found.levels[-1].name}" if found else "none",
+                "right": [scores.confidence[level] for level, right in scores.right.items() if right],
+                "wrong": [scores.confidence[level] for level, right in scores.right.items() if not right],
             })  # fmt: skip
     return rows
 
 
 def summary(rows: list[dict]) -> list[dict]:
-    """Means over the scans (windows) of each variation, and the difference of the id.rates in points."""
+    """Means over the scans (windows) of each variation and of all, and the difference of the id.rates in points."""
     result = []
-    for name in dict.fromkeys(row["variation"] for row in rows):
-        mine = [row for row in rows if row["variation"] == name]
+    for name in [*dict.fromkeys(row["variation"] for row in rows), "all"]:
+        mine = [row for row in rows if name in (row["variation"], "all")]
         line = {"variation": name, "scans": len(mine), "vertebrae": sum(row["vertebrae"] for row in mine)}
         line |= {key: mean(r[key] for r in mine) for key in ("id_rate_before", "id_rate", "d_mean_before", "d_mean")}
         line["points"] = 100 * (line["id_rate"] - line["id_rate_before"])
         line["worst"] = min(row["id_rate"] for row in mine)
-        result.append(line)
+        right, wrong = ([value for row in mine for value in row[key]] for key in ("right", "wrong"))
+        result.append({**line, "right": len(right), "wrong": len(wrong), "area": area_under_curve(right, wrong)})
     return result
 
 
@@ -198,9 +203,9 @@ def main() -> None:
     pipeline = pipeline_of(arguments)
     rows = [] if arguments.data is None else variation_rows(pipeline, arguments.data)
     empty = empty_rows(pipeline, arguments.data)
-    means = summary(rows)
-    text = "\n\n".join([markdown(VARIATIONS, means), markdown(SCANS, rows), markdown(EMPTY, empty)] if rows else
-                       [markdown(EMPTY, empty)])  # fmt: skip
+    means = summary(rows) if rows else []
+    tables = ((VARIATIONS, means), (SCANS, rows), (EMPTY, empty))
+    text = "\n\n".join(markdown(columns, lines) for columns, lines in tables if lines)
     (arguments.output / "results.md").write_text(text + "\n")
     values = {**measured(pipeline), "means": means, "scans": rows, "without_spine": empty}
     write_results(values, arguments.output / "results.json")
