@@ -21,7 +21,7 @@ FIELD = (256.0, 192.0, 192.0)  # mm z,y,x that the network sees at once
 OVERLAP = 0.5  # of parts that follow each other along z; the paper's 3/4 take twice the time
 LEAST = 16  # voxels that the network sees along any axis
 SAME = 8.0  # mm: maxima of several levels within this distance are of one vertebra
-EVIDENCE = 0.05  # weight of a path that makes it e times as likely
+EVIDENCE = 0.1  # weight of a path that makes it e times as likely: not all vertebrae err on their own
 
 
 class ScnLabeller:
