@@ -30,8 +30,12 @@ UNKNOWN = 255
 
 
 def least_votes(level: Level) -> float:
-    """The least volume in mm^3 that votes for a vertebra which is there: ``max(3000, 0.4 R^3)`` (equation 3)."""
-    return max(3000.0, 0.4 * RADIUS[level] ** 3)
+    """The least volume in mm^3 that votes for a vertebra which is there.
+
+    ``max(3000, 0.4 R^3)`` (equation 3), but no more than half of the mean person's body with its disc, of which a small
+    cervical vertebra has less than 3000 mm^3 in all.
+    """
+    return min(max(3000.0, 0.4 * RADIUS[level] ** 3), 0.5 * np.pi * RADIUS[level] ** 2 * DISTANCE[level])
 
 
 def densify(levels: tuple[Level, ...], positions: np.ndarray, shape: tuple[int, ...], spacing: float) -> np.ndarray:
