@@ -24,6 +24,7 @@ from SpineSegmentationLib.labelling.sequence import DISTANCE
 from SpineSegmentationLib.networks.dense import DenseDetectionUNet, DenseIdentificationUNet
 from SpineSegmentationLib.phantom.dimensions import DIMENSIONS
 from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.training.command import RECIPES
 from SpineSegmentationLib.training.dense import (
     SLICES,
     DenseDetectionTask,
@@ -380,6 +381,34 @@ def test_samples_of_different_sizes_are_stacked_in_multiples_of_sixteen():
     assert (seen[0][0, :, :20, :30] == 0).all()
     assert (seen[0][0, :, 20:] == -1).all()
     assert float(loss) == pytest.approx((600 * 2 + 561 * 1) / (600 + 561))
+
+
+@pytest.mark.parametrize("stage", ["detection", "labelling"])
+def test_samples_repeat_with_their_seed_and_can_be_learnt_from(stage, subject):
+    recipe = RECIPES["mccouat-glocker", stage]
+    task = recipe.task([subject])
+    if stage == "detection":
+        task.size = (32, 32, 48)
+    first, again = (task.draw(np.random.default_rng(5)) for _ in range(2))
+    assert torch.equal(first.hu, again.hu)
+    assert torch.equal(first.labels, again.labels)
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    network = recipe.architecture()
+    loss = task.loss(network, [task.vary(first, rng) for _ in range(2)])
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
+    assert loss > 0
+
+
+def test_one_sample_in_twenty_shows_nobody(subject):
+    task = DenseDetectionTask([subject])
+    task.size = (16, 16, 16)
+    empty = [seed for seed in range(40) if np.random.default_rng(seed).random() < 0.05]
+    assert empty
+    window = task.draw(np.random.default_rng(empty[0]))
+    assert tuple(window.hu.shape) == task.size
+    assert not window.labels.any()
 
 
 def test_a_box_round_one_vertebra_shows_that_one_alone(stages, scan):
