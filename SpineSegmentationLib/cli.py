@@ -139,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--phantoms", type=_count, default=0, metavar="N", help="synthetic scans to train on")
     sub.add_argument("--verse", type=Path, nargs="+", default=[], metavar="DIR", help="data sets in the VerSe layout")
     sub.add_argument("--shared", type=Path, metavar="DIR", help="a folder with ct/ and anatomy/")
+    sub.add_argument(
+        "--own-masks", action="store_true", help="segmentation: learn from masks drawn on the scans of --shared, too"
+    )
     sub.add_argument("--width", choices=("compact", "paper"), default="compact")
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)
@@ -378,6 +381,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> int:
         phantoms=arguments.phantoms,
         verse=arguments.verse,
         shared=arguments.shared,
+        own_masks=arguments.own_masks,
         report=console.progress,
     )
     console.result(f"weights -> {weights}")

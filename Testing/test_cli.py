@@ -433,6 +433,7 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "phantoms": 2,
         "verse": [Path("a"), Path("b")],
         "shared": Path("c"),
+        "own_masks": False,
     }
     assert "w.safetensors" in capsys.readouterr().out
 

@@ -22,10 +22,12 @@ from ..networks.fcn import SpineFCN
 from ..networks.payer_unet import PointedUNet, SpineUNet
 from ..networks.scn import SpatialConfigurationNet
 from ..networks.unet import VertebraUNet
+from ..pipeline import Pipeline
 from .dense import DenseDetectionTask, DenseIdentificationTask
 from .detection import DetectionTask, PayerDetectionTask
 from .labelling import LabellingTask
 from .loop import Task, train
+from .own_masks import own_mask_subjects
 from .scn import ScnTask
 from .segmentation import PayerSegmentationTask, SegmentationTask
 from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
@@ -70,6 +72,7 @@ def train_stage(
     phantoms: int,
     verse: list[Path],
     shared: Path | None,
+    own_masks: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -80,6 +83,8 @@ def train_stage(
         steps: in all, those of an interrupted run included.
         phantoms: how many to generate; ``verse``: folders in the VerSe layout; ``shared``: the folder with ``ct/`` and
             ``anatomy/``, of which the validation cases are left out.
+        own_masks: segment the scans of ``shared`` that have no mask with the weights at hand, and learn from those
+            masks, too (:mod:`.own_masks`).
 
     Returns:
         The file of weights.
@@ -91,17 +96,22 @@ def train_stage(
     if recipe is None:
         raise SpineError(f"{system} {stage} cannot be trained; known are {', '.join(map(' '.join, RECIPES))}")
     place = devices.choose(device)
-    spacing = recipe.task.spacing  # type: ignore[attr-defined]
+    torch.manual_seed(seed)
+    untrained = recipe.architecture(width)
+    spacing = getattr(untrained, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
+    if own_masks and (stage != "segmentation" or shared is None):
+        raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     subjects: list[Subject] = []
-    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared):
+    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, own_masks):
         subjects.append(subject)
         report(f"read {subject.name}: {len(subject.levels)} vertebrae")
     if not subjects:
         raise SpineError("nothing to train on; give --phantoms N, --verse DIR or --shared DIR")
-    torch.manual_seed(seed)
+    task = recipe.task(subjects)
+    task.spacing = spacing
     network = train(
-        recipe.architecture(width),
-        recipe.task(subjects),
+        untrained,
+        task,
         folder,
         steps=steps,
         seed=seed,
@@ -131,7 +141,7 @@ def train_stage(
 
 
 def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: int, verse: list[Path],
-              shared: Path | None) -> Iterator[Subject]:  # fmt: skip
+              shared: Path | None, own_masks: bool) -> Iterator[Subject]:  # fmt: skip
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
@@ -144,4 +154,6 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
             if subject.labels is not None if masks_only else not subject.name.endswith("boneonly"):
                 yield subject
         yield from atlas_subjects(shared, spacing)
+        if own_masks:
+            yield from own_mask_subjects(shared, spacing, Pipeline())
     yield from phantom_subjects(phantoms, seed, spacing, recipe.field)

@@ -46,7 +46,7 @@ class LabellingTask:
                 counts[level.rank] += 1
         self.class_weights = median_frequency_weights(counts)
         whole = np.array([4.0 if s.hu is None and s.whole else 1.0 for s in self.subjects])
-        self.weights = shares(self.subjects, whole, {"real": 0.5, "atlas": 0.28, "phantom": 0.22})
+        self.weights = shares(self.subjects, whole, {"real": 0.45, "atlas": 0.25, "phantom": 0.3})
 
     def draw(self, rng: np.random.Generator) -> Views:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

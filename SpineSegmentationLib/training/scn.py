@@ -15,8 +15,8 @@ from .losses import learned_sigma_loss, level_heatmaps
 from .subjects import Subject, shares
 from .synthesis import scanned
 
-LARGEST = (76, 48, 48)  # voxels z,y,x of a training window
-SMALLEST = (14, 22, 22)
+LARGEST = (304, 192, 192)  # mm z,y,x of a training window
+SMALLEST = (56, 88, 88)
 
 
 @dataclass(frozen=True)
@@ -40,21 +40,25 @@ class ScnTask:
         whole = np.array([4.0 if s.hu is None and s.whole else 1.0 for s in self.subjects])
         self.weights = shares(self.subjects, whole, {"real": 0.5, "atlas": 0.25, "phantom": 0.25})
 
+    def _voxels(self, size: tuple[int, int, int]) -> list[int]:
+        return [round(n / self.spacing) for n in size]
+
     def draw(self, rng: np.random.Generator) -> Window:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
-        positions, shape = subject.positions, subject.shape
-        margin = rng.uniform(2, 12, 2)  # voxels beyond the outermost vertebrae, as far as the source goes
+        positions, shape, spacing = subject.positions, subject.shape, subject.spacing
+        largest, smallest = self._voxels(LARGEST), self._voxels(SMALLEST)
+        margin = rng.uniform(8, 48, 2) / spacing  # beyond the outermost vertebrae, as far as the source goes
         top = min(positions[:, 0].max() + margin[0], shape[0] - 1)
         bottom = max(positions[:, 0].min() - margin[1], 0)
-        if top - bottom > LARGEST[0]:
-            bottom = rng.uniform(bottom, top - LARGEST[0])
-            top = bottom + LARGEST[0]
+        if top - bottom > largest[0]:
+            bottom = rng.uniform(bottom, top - largest[0])
+            top = bottom + largest[0]
         inside = positions[(positions[:, 0] > bottom) & (positions[:, 0] < top)]
-        size = (max(int(top - bottom), SMALLEST[0]), LARGEST[1], LARGEST[2])
-        middle = [(inside[:, axis].max() + inside[:, axis].min()) / 2 + rng.normal(0, 4) for axis in (1, 2)]
+        size = (max(int(top - bottom), smallest[0]), largest[1], largest[2])
+        middle = [(inside[:, axis].max() + inside[:, axis].min()) / 2 + rng.normal(0, 16) / spacing for axis in (1, 2)]
         centre = np.array([(top + bottom) / 2, *middle])
-        deformation = Deformation(rng, size, centre, rotation=12, scale=0.2, bend=1.2, wavelength=16)
+        deformation = Deformation(rng, size, centre, rotation=12, scale=0.2, bend=5 / spacing, wavelength=64 / spacing)
         hu = scanned(subject, deformation.grid(), subject.spacing, rng, generator)
         ranks = np.array([level.rank for level in subject.levels])
         return _within(Window(hu, ranks, deformation.to_sample(positions)), (0, 0, 0), size)
@@ -62,7 +66,7 @@ class ScnTask:
     def vary(self, window: Window, rng: np.random.Generator) -> Window:
         """Other borders, another intensity, perhaps mirrored."""
         low, high = [], []
-        for number, (full, least) in enumerate(zip(window.hu.shape, SMALLEST, strict=True)):
+        for number, (full, least) in enumerate(zip(window.hu.shape, self._voxels(SMALLEST), strict=True)):
             whole = rng.random() < 0.3
             length = full if whole else int(rng.integers(min(least, full), full + 1))
             # In the plane the window keeps the column in its middle half.
