@@ -23,6 +23,7 @@ from measuring import add_stages, markdown, measured, pipeline_of, write_results
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.command import evaluate
+from SpineSegmentationLib.evaluation.confidence import confidence_table
 from SpineSegmentationLib.evaluation.dataset import find_scans, levels_of_mask, read_annotation
 from SpineSegmentationLib.evaluation.report import Evaluation
 from SpineSegmentationLib.evaluation.results import ScanResult
@@ -202,7 +203,7 @@ def main() -> None:
         scans[dataset] = [scan_row(r, given.get(r.scan), about[r.scan]) for r in results[AUTOMATIC]]
         means[dataset] = mean_row(dataset, scans[dataset])
         levels[dataset] = level_rows(results[AUTOMATIC], results[GIVEN])
-    table = evaluation.table("confidence")
+    table = confidence_table([result for result in evaluation.results if result.method == AUTOMATIC])
     confidence = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
     text = [markdown(SCANS, (row for dataset in scans for row in [*scans[dataset], means[dataset]]))]
