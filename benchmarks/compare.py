@@ -31,18 +31,22 @@ def side_by_side(columns: Columns, before: Iterable[Mapping], after: Iterable[Ma
     return markdown(columns, rows)
 
 
-def tables(results: Mapping) -> Iterator[tuple[Columns, list[Mapping]]]:
-    """The rows of a measurement and how to show them."""
+def tables(results: Mapping) -> Iterator[tuple[str, Columns, list[Mapping]]]:
+    """The tables of a measurement: name, how to show the rows, rows."""
     if "confidence" in results:
         scans = {**accuracy.SCANS}
         del scans["seconds"]  # says more about what else the computer did
-        yield scans, [row for name in results["scans"] for row in [*results["scans"][name], results["means"][name]]]
-        yield accuracy.CONFIDENCE, results["confidence"]
-        for rows in results["levels"].values():
-            yield accuracy.LEVELS, rows
+        yield (
+            "Scans",
+            scans,
+            [row for name in results["scans"] for row in [*results["scans"][name], results["means"][name]]],
+        )
+        yield "Confidence", accuracy.CONFIDENCE, results["confidence"]
+        for name, rows in results["levels"].items():
+            yield f"By level, {name}", accuracy.LEVELS, rows
     else:
-        yield robustness.VARIATIONS, results["means"]
-        yield robustness.EMPTY, results["without_spine"]
+        yield "Variations", robustness.VARIATIONS, results["means"]
+        yield "Without a spine", robustness.EMPTY, results["without_spine"]
 
 
 def main() -> None:
@@ -50,9 +54,9 @@ def main() -> None:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     arguments = parser.parse_args()
-    before, after = (tables(read_json(path)) for path in (arguments.before, arguments.after))
-    for (columns, new), (_, old) in zip(after, before, strict=False):
-        print(side_by_side(columns, old, new), end="\n\n")
+    before = {name: rows for name, _, rows in tables(read_json(arguments.before))}
+    for name, columns, rows in tables(read_json(arguments.after)):
+        print(f"{name}\n\n{side_by_side(columns, before.get(name, []), rows)}\n")
 
 
 if __name__ == "__main__":
