@@ -57,9 +57,12 @@ def _coarse_part(image: sitk.Image, box: SpineBox, spacing: np.ndarray) -> sitk.
     factors = np.minimum(factors, size)
     corners = itertools.product(*zip(box.lower, box.upper, strict=True))
     indices = np.array([image.TransformPhysicalPointToContinuousIndex(corner) for corner in corners])
-    # Blocks are counted from the first voxel of the scan, whatever the box, so that every crop sees the same averages.
+    # Blocks are counted from the right, front, lower corner of the scan, whatever the box and however the scan is
+    # stored, so that every crop and every orientation sees the same averages.
+    backwards = direction[nearest, np.arange(3)] < 0
+    offset = np.where(backwards, size % factors, 0)
     start = np.clip(np.floor(indices.min(0)) - factors, 0, size - factors).astype(int)
-    start -= start % factors
+    start = np.maximum(start - (start - offset) % factors, offset)
     stop = np.clip(np.ceil(indices.max(0)) + 2 * factors, start + factors, size).astype(int)
     if np.any(stop - start < size):
         image = sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist())

@@ -365,6 +365,17 @@ def turn(axis: int, degrees: float) -> np.ndarray:
     return matrix
 
 
+@pytest.mark.parametrize("orientation", ["RAS", "LPI", "ASR", "SLP"])
+@pytest.mark.parametrize("box", [None, SpineBox((-3.0, 2.0, 5.0), (9.0, 11.0, 17.0))])
+def test_resampling_does_not_depend_on_the_storage_order(orientation, box):
+    image = sitk.GetImageFromArray(np.random.default_rng(0).normal(0, 300, (31, 33, 35)).astype(np.float32))
+    image.SetSpacing((0.7, 0.9, 0.8))
+    image.SetOrigin((-8.0, -6.0, -2.0))
+    stored = sitk.DICOMOrient(image, orientation)
+    as_it_is, otherwise = (sitk.GetArrayFromImage(resample(one, 4.0, box)) for one in (image, stored))
+    np.testing.assert_allclose(as_it_is, otherwise, atol=1e-3)
+
+
 @given(
     order=st.permutations(range(3)),
     flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
