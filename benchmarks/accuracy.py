@@ -35,7 +35,10 @@ from SpineSegmentationLib.training.subjects import VALIDATION
 
 PHANTOM_SPACING = (1.0, 1.0, 2.0)
 VIEWS = ((Level.C1, Level.T4), (Level.T8, Level.L5), (Level.C1, Level.L5))
-"""Neck, back and whole column: what shows the skull or the sacrum, so that the levels can be told."""
+"""Neck, back and whole column: what shows the skull or the sacrum, so that the levels can be told.
+
+The back of a person with 11 or 13 thoracic vertebrae does not tell: a T13 has ribs as a T12 has. It starts at C1 then.
+"""
 
 AUTOMATIC, GIVEN = "from the CT", "true centroids"
 SHOWN = 3
@@ -74,6 +77,8 @@ def collect(data: Path | None, phantoms: int, truth: Path) -> None:
     for seed in range(phantoms):  # training uses seeds from 1000 on
         person = PhantomSpec.random(seed, field=(150.0, 170.0), noise=20.0)
         first, last = VIEWS[seed % len(VIEWS)]
+        if person.thoracic != 12 and last not in person.levels[:12]:
+            first = Level.C1
         view = replace(person, first=first, last=last, margin=25.0, offset=(0.0, 0.0, 0.0))
         write_phantom(as_in_verse(make_phantom(view, PHANTOM_SPACING)), truth / "view", f"view{seed:03d}")
         if seed < phantoms // 2:
