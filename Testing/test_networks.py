@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from SpineSegmentationLib.anatomy import COLUMN
-from SpineSegmentationLib.networks.blocks import ChannelExcitation, normalise_hu
+from SpineSegmentationLib.networks.blocks import ChannelExcitation, normalise_hu, unpooled
 from SpineSegmentationLib.networks.btrfly import Btrfly, OrdinalHead
 from SpineSegmentationLib.networks.fcn import SpineFCN
 from SpineSegmentationLib.networks.heatmap import gaussians
@@ -90,3 +91,13 @@ def test_gaussians_have_height_one_and_fall_to_their_value_at_sigma():
     assert float(heat[2, 3, 6]) == pytest.approx(np.exp(-0.5), abs=1e-6)
     assert float(heat[4, 3, 6]) == pytest.approx(np.exp(-1.0), abs=1e-6)
     assert gaussians(np.zeros((0, 3)), (2, 2, 2), 1.0).sum() == 0
+
+
+@pytest.mark.parametrize("length", [16, 17, 49, 50])
+def test_pooling_and_unpooling_move_nothing(length):
+    """A ramp averaged over pairs and brought back is the same ramp, at every size, but for its ends."""
+    ramp = torch.arange(length, dtype=torch.float32).reshape(1, 1, -1, 1).expand(1, 1, length, 6)
+    pooled = nn.functional.avg_pool2d(ramp, 2, ceil_mode=True)
+    back = unpooled(pooled, 2, (length, 6))
+    assert back.shape == ramp.shape
+    torch.testing.assert_close(back[:, :, 2:-2], ramp[:, :, 2:-2])

@@ -80,6 +80,20 @@ Block = Callable[[int, int, int], nn.Module]
 """What a level of an encoder or decoder does: dims, channels inside, channels outside to a module."""
 
 
+def unpooled(features: Tensor, factors: int | tuple[int, ...], size: torch.Size | tuple[int, ...]) -> Tensor:
+    """Linear up-sampling (N, C, *space) by whole factors, cut to ``size``: where pooling with ceil mode came from.
+
+    Interpolating straight to the size would stretch features of a size that is no multiple of the factor: at every
+    level the far end of the image would move by up to half a voxel.
+    """
+    dims = features.ndim - 2
+    factors = (factors,) * dims if isinstance(factors, int) else factors
+    larger = nn.functional.interpolate(
+        features, scale_factor=[float(f) for f in factors], mode=INTERPOLATION[dims], align_corners=False
+    )
+    return larger[(..., *(slice(n) for n in size))]
+
+
 class Encoder(nn.Module):
     """Double convolutions with max pooling between them; returns the features of every level, finest first."""
 
@@ -117,7 +131,6 @@ class Decoder(nn.Module):
         block: Block = double_convolution,
     ) -> None:
         super().__init__()
-        self.mode = INTERPOLATION[dims]
         befores = (*widths[1:], bottom)
         self.reduce = nn.ModuleList(CONV[dims](before, width, 1) for before, width in zip(befores, widths, strict=True))
         self.convolve = nn.ModuleList(
@@ -127,8 +140,5 @@ class Decoder(nn.Module):
     def forward(self, bottom: Tensor, skips: list[Tensor]) -> Tensor:
         features = bottom
         for reduce, convolve, skip in zip(reversed(self.reduce), reversed(self.convolve), reversed(skips), strict=True):
-            features = nn.functional.interpolate(
-                reduce(features), size=skip.shape[2:], mode=self.mode, align_corners=False
-            )
-            features = convolve(torch.cat([features, skip], 1))
+            features = convolve(torch.cat([unpooled(reduce(features), 2, skip.shape[2:]), skip], 1))
         return features

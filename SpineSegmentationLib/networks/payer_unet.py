@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .blocks import unpooled
+
 LEAK = 0.1  # slope of the leaky ReLU below zero
 
 
@@ -66,16 +68,14 @@ class PayerUNet(nn.Module):
         self.head = quiet_convolution(channels, outside)
 
     def forward(self, image: Tensor) -> Tensor:
-        skips = [self.contract[0](image)]
+        skips, halves = [self.contract[0](image)], []
         for level in self.contract[1:]:
-            fine = skips[-1]
-            halves = [min(2, n) for n in fine.shape[2:]]
-            skips.append(level(functional.avg_pool3d(fine, halves, ceil_mode=True)))
+            halves.append(tuple(min(2, n) for n in skips[-1].shape[2:]))
+            skips.append(level(functional.avg_pool3d(skips[-1], halves[-1], ceil_mode=True)))
         features = skips.pop()
         for level in reversed(self.expand):
             skip = skips.pop()
-            larger = functional.interpolate(features, size=skip.shape[2:], mode="trilinear", align_corners=False)
-            features = level(torch.cat([larger, skip], 1))
+            features = level(torch.cat([unpooled(features, halves.pop(), skip.shape[2:]), skip], 1))
         return self.head(features)
 
 

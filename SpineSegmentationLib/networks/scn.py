@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..anatomy import COLUMN
+from .blocks import unpooled
 from .payer_unet import PayerUNet, leaky_convolution, quiet_convolution
 
 LEVELS = len(COLUMN)
@@ -57,5 +58,5 @@ class SpatialConfigurationNet(nn.Module):
             correction, position, sharpness = self.spatial(coarse.float()).split([LEVELS, 1, 1], 1)
         position = LEVELS / 2 * (1 + position)
         logits = correction - functional.softplus(sharpness) * (self.ranks - position).square()
-        logits = functional.interpolate(logits, size=image.shape[2:], mode="trilinear", align_corners=False)
+        logits = unpooled(logits, self.SHRINK, image.shape[2:])
         return local * logits.softmax(1), logits
