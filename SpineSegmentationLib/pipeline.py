@@ -20,6 +20,7 @@ from .detection.dense import DenseDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
+from .labelling.consensus import ConsensusLabeller
 from .labelling.dense import DenseLabeller
 from .labelling.scn import ScnLabeller
 from .segmentation.anduin import AnduinSegmenter
@@ -65,6 +66,7 @@ DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
     "btrfly": AnduinLabeller,
     "scn": ScnLabeller,
+    "consensus": ConsensusLabeller,
     "mccouat-glocker": DenseLabeller,
 }
 SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {

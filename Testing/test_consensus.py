@@ -1,10 +1,11 @@
-"""Several labellers' candidates become one list: who means the same vertebra, and what is left of their doubt."""
+"""The projections' candidates and a witness in three dimensions: who decides what."""
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.consensus import meet
+from SpineSegmentationLib.labelling.consensus import SAY, joined, near
 from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
 
 
@@ -15,45 +16,65 @@ def candidate(position, probability=0.8, **levels):
     return Candidate(position, probability, shares / shares.sum())
 
 
-def test_agreement_sharpens_and_position_is_averaged():
-    a, b = candidate((0, 0, 0), 0.9, T5=0.6, T6=0.4), candidate((3, 0, 0), 0.3, T5=0.5, T6=0.5)
-    (both,) = meet([[a], [b]])
-    assert both.position == pytest.approx((0.75, 0, 0), abs=1e-4)  # (0.9 * 0 + 0.3 * 3) / 1.2
-    assert both.probability == pytest.approx(0.6)
-    assert both.levels[Level.T5.rank] == pytest.approx(0.6, abs=1e-3)  # 0.30 / (0.30 + 0.20)
+def heat_at(points, size=(30, 25, 40), spacing=4.0, origin=(-50.0, -40.0, 100.0)):
+    """Heatmaps with a Gaussian of 6 mm per (level, position, height) on a grid along the LPS axes."""
+    image = sitk.Image(list(size), sitk.sitkFloat32)
+    image.SetSpacing((spacing,) * 3)
+    image.SetOrigin(origin)
+    z, y, x = np.indices(size[::-1]) * spacing
+    place = np.stack([x, y, z], -1) + np.array(origin)
+    maps = np.zeros((len(COLUMN), *size[::-1]))
+    for level, position, height in points:
+        distance = np.linalg.norm(place - np.array(position), axis=-1)
+        maps[level.rank] += height * np.exp(-0.5 * (distance / 6.0) ** 2)
+    return maps, image
 
 
-def test_what_one_alone_sees_is_half_as_probable():
-    (alone,) = meet([[candidate((0, 0, 0), 0.8, L1=1.0)], []])
-    assert alone.probability == pytest.approx(0.4)
-    assert alone.levels.argmax() == Level.L1.rank
+def test_the_witness_is_found_between_the_voxels():
+    maps, image = heat_at([(Level.T7, (5.3, 10.9, 160.6), 0.9), (Level.T8, (5.0, 11.0, 138.0), 1.0)])
+    found = near(maps, image, (1.0, 8.0, 162.0))
+    assert found.position == pytest.approx((5.3, 10.9, 160.6), abs=1.0)
+    assert COLUMN[found.levels.argmax()] == Level.T7 and 0.8 < found.probability <= 0.95
 
 
-def test_sideways_the_first_labeller_decides():
-    right, in_vessel = candidate((0, 0, 0), 0.5, T7=1.0), candidate((-20, 2, 1), 0.9, T7=1.0)
-    (one,) = meet([[right], [in_vessel]])
-    assert one.position == pytest.approx((0, 0, 0))
-    assert one.probability == pytest.approx(0.7)
+def test_the_witness_looks_far_across_but_not_along():
+    maps, image = heat_at([(Level.T7, (-22.0, 10.0, 160.0), 0.9)])
+    assert near(maps, image, (0.0, 10.0, 160.0)).probability > 0.7
+    assert near(maps, image, (0.0, 10.0, 185.0)).probability < 0.2
+    assert near(maps, image, (0.0, 10.0, 900.0)) is None
 
 
-def test_neighbouring_vertebrae_stay_apart():
-    first = [candidate((0, 0, -16.0 * k), 0.8) for k in range(4)]
-    second = [candidate((1, 0, 2 - 16.0 * k), 0.8) for k in range(4)]
-    met = sorted(meet([first, second]), key=lambda c: -c.position[2])
-    assert [c.position[2] for c in met] == pytest.approx([1.0, -15.0, -31.0, -47.0])
+def test_near_places_are_averaged_and_far_ones_are_the_witness_s():
+    one = candidate((0, 3, 7), 0.6, T7=1.0)
+    beside = joined(one, candidate((4, 9, 9), 0.8, T7=1.0))
+    assert beside.position == pytest.approx((2, 3, 7)) and beside.probability == pytest.approx(0.7)
+    in_a_vessel = joined(one, candidate((-20, 9, 9), 0.8, T7=1.0))
+    assert in_a_vessel.position == pytest.approx((-20, 3, 7))
 
 
-def test_two_of_one_labeller_never_join_one_place():
-    met = meet([[candidate((0, 0, 0))], [candidate((0, 0, 3)), candidate((0, 0, -5))]])
-    assert len(met) == 2
+def test_a_witness_that_sees_nothing_moves_nothing():
+    one = candidate((0, 3, 7), 0.6, T7=1.0)
+    assert joined(one, None) is one
+    assert joined(one, candidate((-20, 9, 9), 0.1, T7=1.0)).position == pytest.approx((0, 3, 7))
+
+
+def test_levels_are_multiplied_by_the_witness_s_to_its_power():
+    both = joined(candidate((0, 0, 0), T5=0.5, T6=0.5), candidate((0, 0, 0), 0.9, T5=0.8, T6=0.2))
+    expected = 0.8**SAY / (0.8**SAY + 0.2**SAY)
+    assert both.levels[Level.T5.rank] == pytest.approx(expected, abs=5e-3)
 
 
 def test_disagreement_lowers_confidence():
-    names = ["L1", "L2", "L3", "L4"]
-    lower = ["L2", "L3", "L4", "L5"]
-    place = [(0.0, 0.0, -35.0 * k) for k in range(4)]
-    one = [candidate(p, 0.9, **{n: 1.0}) for p, n in zip(place, names, strict=True)]
-    other = [candidate(p, 0.9, **{n: 1.0}) for p, n in zip(place, lower, strict=True)]
-    agreed, split = best_sequence(meet([one, one])), best_sequence(meet([one, other]))
-    assert agreed.levels == tuple(Level[n] for n in names)
-    assert max(c.confidence for c in split) < min(c.confidence for c in agreed)
+    places = [(0.0, 0.0, -35.0 * k) for k in range(4)]
+    own = [candidate(p, 0.9, **{n: 0.7, m: 0.3}) for p, n, m in zip(places, ["L1", "L2", "L3", "L4"],
+           ["L2", "L3", "L4", "L5"], strict=True)]  # fmt: skip
+    agrees = [
+        joined(c, candidate(c.position, 0.9, **{n: 1.0})) for c, n in zip(own, ["L1", "L2", "L3", "L4"], strict=True)
+    ]
+    denies = [
+        joined(c, candidate(c.position, 0.9, **{n: 1.0})) for c, n in zip(own, ["L2", "L3", "L4", "L5"], strict=True)
+    ]
+    alone, sure, split = (best_sequence(candidates) for candidates in (own, agrees, denies))
+    assert sure.levels == (Level.L1, Level.L2, Level.L3, Level.L4)
+    assert max(c.confidence for c in split if c.level in sure.levels) < min(c.confidence for c in sure)
+    assert min(c.confidence for c in sure) > min(c.confidence for c in alone)

@@ -1,4 +1,9 @@
-"""Several labellers asked about one box: where they agree the answer is surer, where they differ it says so."""
+"""Two labellers asked about one box: Btrfly names and places the column, the SpatialConfiguration-Net is its witness.
+
+The projections are sharp along the column but blind across it: a vessel full of contrast beside the bone can draw a
+centroid sideways. The heatmaps are coarser, but three-dimensional. Where they show a vertebra near a candidate of the
+projections, they correct it across and have a say in its name; where they disagree, confidence falls.
+"""
 
 from __future__ import annotations
 
@@ -11,60 +16,70 @@ from .anduin import AnduinLabeller
 from .scn import ScnLabeller
 from .sequence import Candidate, best_sequence
 
-ALONG = 9.0  # mm along the body's axis within which two answers mean one vertebra: half of the least distance
-ACROSS = 30.0  # mm across: a projection may put a vertebra into the vessel beside it
-CLOSE = 8.0  # mm: answers this close are averaged; of others the first labeller's counts
+REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
+SEEN = 0.3  # least probability for the witness to correct a place
+FAR = 6.0  # mm across: within it both places are averaged, beyond it the witness's counts
+SAY = 0.2  # weight of the witness's levels against those of the projections
 
 
 class ConsensusLabeller:
-    """Names and places the vertebrae inside a spine box by the candidates of several labellers together."""
+    """Names and places the vertebrae inside a spine box."""
 
     def __init__(self, device: torch.device) -> None:
-        # The one that sees all three dimensions at once comes first: it decides where the others are far from it.
-        self.members = (ScnLabeller(device), AnduinLabeller(device))
-        self.weights = tuple(weights for member in self.members for weights in member.weights)
-        self.runners = tuple(runner for member in self.members for runner in member.runners)
+        self.projections, self.witness = AnduinLabeller(device), ScnLabeller(device)
+        self.weights = (*self.projections.weights, *self.witness.weights)
+        self.runners = (*self.projections.runners, *self.witness.runners)
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return best_sequence(meet([member.candidates(ct, box) for member in self.members]))
+        return best_sequence(self.candidates(ct, box))
+
+    def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
+        """The projections' candidates, each heard together with what the witness sees near it."""
+        heatmaps, image = self.witness.seen(ct, box)
+        return [joined(one, near(heatmaps, image, one.position)) for one in self.projections.candidates(ct, box)]
 
 
-def meet(answers: list[list[Candidate]]) -> list[Candidate]:
-    """One candidate per place from those of several labellers.
+def near(heatmaps: np.ndarray, image: sitk.Image, position: tuple[float, float, float]) -> Candidate | None:
+    """The hottest place within ``REACH`` of a position (LPS mm), None outside the image.
 
-    Each candidate of a labeller joins the nearest one of those before it, of which each takes one. The probability is
-    the mean over the labellers, 0 where one sees nothing; the levels are the product of what each says, so that doubt
-    of one leaves the choice to the other and disagreement leaves no level sure.
+    Args:
+        heatmaps: (levels, z, y, x) on the grid of ``image``, along the LPS axes.
     """
-    groups: list[list[Candidate]] = []
-    for answer in answers:
-        pairs = [
-            (float(np.linalg.norm(offset)), number, place)
-            for place, candidate in enumerate(answer)
-            for number, group in enumerate(groups)
-            if abs((offset := np.subtract(group[0].position, candidate.position))[2]) <= ALONG
-            and np.hypot(*offset[:2]) <= ACROSS
-        ]
-        taken: dict[int, int] = {}
-        for _, number, place in sorted(pairs):
-            if number not in taken.values() and place not in taken:
-                taken[place] = number
-        for place, candidate in enumerate(answer):
-            if place in taken:
-                groups[taken[place]].append(candidate)
-            else:
-                groups.append([candidate])
-    return [_joined(group, len(answers)) for group in groups]
-
-
-def _joined(group: list[Candidate], asked: int) -> Candidate:
-    first = np.array(group[0].position)
-    close = [c for c in group if np.linalg.norm(np.subtract(c.position, first)) <= CLOSE]
-    position = np.average([c.position for c in close], axis=0, weights=[c.probability + 1e-6 for c in close])
-    levels = np.prod([np.clip(c.levels / c.levels.sum(), 1e-4, None) for c in group], axis=0)
+    centre = np.array(image.TransformPhysicalPointToContinuousIndex(position))
+    reach = np.divide(REACH, image.GetSpacing())
+    lower = np.maximum(np.floor(centre - reach), 0).astype(int)
+    upper = np.minimum(np.ceil(centre + reach) + 1, image.GetSize()).astype(int)
+    if np.any(upper <= lower):
+        return None
+    part = heatmaps[:, lower[2] : upper[2], lower[1] : upper[1], lower[0] : upper[0]]
+    heat = part.sum(0)
+    hottest = np.unravel_index(heat.argmax(), heat.shape)
+    around = tuple(slice(max(i - 1, 0), i + 2) for i in hottest)
+    weight = np.clip(heat[around], 1e-6, None)
+    offsets = np.indices(weight.shape).reshape(3, -1) @ weight.ravel() / weight.sum()
+    index = lower + [a.start + offset for a, offset in zip(around, offsets, strict=True)][::-1]
+    levels = np.clip(part[(slice(None), *around)].sum((1, 2, 3)), 1e-6, None)
     return Candidate(
-        tuple(float(v) for v in position),
-        sum(c.probability for c in group) / asked,
+        image.TransformContinuousIndexToPhysicalPoint(index.tolist()),
+        float(np.clip(heat[hottest], 0, 1)),
         levels / levels.sum(),
     )
+
+
+def joined(one: Candidate, witness: Candidate | None) -> Candidate:
+    """What is known of a candidate once the witness was heard.
+
+    The probability is the mean of both. The levels are multiplied, the witness's to the power of ``SAY``, less where it
+    hardly sees a vertebra. Across, the place is the mean of both or, where they are ``FAR`` apart, the witness's.
+    """
+    if witness is None:
+        return one
+    say = SAY * min(1.0, witness.probability / 0.5)
+    levels = np.clip(one.levels / one.levels.sum(), 1e-4, None)
+    levels = levels * np.clip(witness.levels / witness.levels.sum(), 1e-4, None) ** say
+    x, y, z = one.position
+    if witness.probability > SEEN:
+        across = witness.position[0] - x
+        x += across if abs(across) > FAR else across / 2
+    return Candidate((float(x), y, z), (one.probability + witness.probability) / 2, levels / levels.sum())

@@ -35,13 +35,14 @@ class ScnLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return decode(*self._seen(ct, box))
+        return decode(*self.seen(ct, box))
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """What the heatmaps say of every place where any of them has a maximum, for :mod:`.sequence`."""
-        return candidates(*self._seen(ct, box))
+        return candidates(*self.seen(ct, box))
 
-    def _seen(self, ct: sitk.Image, box: SpineBox) -> tuple[np.ndarray, sitk.Image]:
+    def seen(self, ct: sitk.Image, box: SpineBox) -> tuple[np.ndarray, sitk.Image]:
+        """The heatmaps (levels, z, y, x) of what :func:`field` shows of the box, and their grid."""
         image = resample(ct, self.spacing, field(box, SpineBox.of_image(ct), self.spacing))
         return self.heatmaps(torch.from_numpy(sitk.GetArrayFromImage(image))), image
 
