@@ -15,6 +15,7 @@ from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.files import write_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+from SpineSegmentationLib.training import command
 from SpineSegmentationLib.training.command import RECIPES, train_stage
 from SpineSegmentationLib.training.deformation import Deformation, sample
 from SpineSegmentationLib.training.detection import DetectionTask
@@ -208,6 +209,19 @@ def test_own_masks_need_scans_and_segmentation(tmp_path):
             stage="labelling", system="anduin", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
             phantoms=1, verse=[], shared=None, own_masks=True,
         )  # fmt: skip
+
+
+def test_own_masks_are_drawn_where_the_training_runs(tmp_path, monkeypatch):
+    for name in ("ct", "anatomy"):
+        (tmp_path / name).mkdir()
+    devices = []
+    monkeypatch.setattr(command, "Pipeline", lambda device="auto": devices.append(device))
+    with pytest.raises(SpineError, match="nothing to train on"):
+        train_stage(
+            stage="segmentation", system="payer", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
+            phantoms=0, verse=[], shared=tmp_path, own_masks=True,
+        )  # fmt: skip
+    assert devices == ["cpu"]
 
 
 def test_training_needs_something_to_train_on(tmp_path):

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from SpineSegmentationLib.cli import ROLES
 from SpineSegmentationLib.files import write_json
 from SpineSegmentationLib.pipeline import STAGES, Pipeline
-
-ROLES = ("detector", "labeller", "segmenter")
+from SpineSegmentationLib.systems import DEFAULT
 
 
 def add_stages(parser: argparse.ArgumentParser) -> None:
     """Options that choose what is measured: a system, and stages in place of its own."""
-    parser.add_argument("--system", default="anduin")
+    parser.add_argument("--system", default=DEFAULT)
     for role in ROLES:
         parser.add_argument(f"--{role}", metavar="NAME", help="in place of the system's own")
     parser.add_argument("--device", default="auto")
@@ -22,8 +22,7 @@ def add_stages(parser: argparse.ArgumentParser) -> None:
 
 def pipeline_of(arguments: argparse.Namespace) -> Pipeline:
     """The pipeline that the options of :func:`add_stages` describe."""
-    chosen = {role: getattr(arguments, role) for role in ROLES if getattr(arguments, role)}
-    return Pipeline(arguments.system, arguments.device, **chosen)
+    return Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
 
 
 def measured(pipeline: Pipeline) -> dict[str, dict[str, str]]:

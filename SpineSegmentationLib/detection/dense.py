@@ -22,7 +22,7 @@ from .anduin import box_round
 
 PATCH = (80, 64, 64)  # voxels z,y,x of a patch that training sees
 BORDER = (20, 16, 16)  # voxels discarded on every side of a patch's result
-LARGEST = (160, 128, 128)  # of a patch that is looked at: four in five of the paper's patches' voxels are discarded
+LARGEST = (160, 128, 128)  # of a patch that is looked at: of the paper's patches seven voxels in eight are discarded
 MULTIPLE = 16
 LEAST = 3000.0  # mm^3: the smallest vertebra (equation 3)
 SHARE = 0.2  # least volume of a part of the column, relative to the largest part

@@ -14,7 +14,7 @@ HU_RANGE = (-1000.0, 2000.0)
 
 
 def normalise_hu(hu: Tensor) -> Tensor:
-    """Hounsfield units clamped to [-1000, 2000] and divided by 1000: the input scale of every network."""
+    """Hounsfield units clamped to [-1000, 2000] and divided by 1000: what all but Payer's U-Nets see."""
     return hu.float().clamp(*HU_RANGE) / 1000.0
 
 

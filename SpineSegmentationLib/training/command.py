@@ -102,7 +102,8 @@ def train_stage(
     if own_masks and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     subjects: list[Subject] = []
-    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, own_masks):
+    drawing = Pipeline(device=device) if own_masks else None
+    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
         subjects.append(subject)
         report(f"read {subject.name}: {len(subject.levels)} vertebrae")
     if not subjects:
@@ -141,7 +142,7 @@ def train_stage(
 
 
 def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: int, verse: list[Path],
-              shared: Path | None, own_masks: bool) -> Iterator[Subject]:  # fmt: skip
+              shared: Path | None, drawing: Pipeline | None) -> Iterator[Subject]:  # fmt: skip
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
@@ -154,6 +155,6 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
             if subject.labels is not None if masks_only else not subject.name.endswith("boneonly"):
                 yield subject
         yield from atlas_subjects(shared, spacing)
-        if own_masks:
-            yield from own_mask_subjects(shared, spacing, Pipeline())
+        if drawing is not None:
+            yield from own_mask_subjects(shared, spacing, drawing)
     yield from phantom_subjects(phantoms, seed, spacing, recipe.field)

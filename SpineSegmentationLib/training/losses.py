@@ -1,4 +1,4 @@
-"""The losses of Anduin (VerSe paper, Appendix B)."""
+"""The losses of Anduin (VerSe paper, Appendix B), and the targets and loss of Payer's labeller (2020, equation 1)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def own_mask_subjects(root: Path, spacing: float, pipeline: Pipeline) -> Iterato
             left_out = {int(level): 0 for level in Level if level not in kept}
             labels = sitk.ChangeLabel(label_map, left_out)
             points = {level: p for level, p in read_points(folder / "centroids.json").items() if level in kept}
-            yield replace(_make(f"{folder.name}, own masks", ct, labels, False, points, spacing), source="real")
+            yield _make(f"{folder.name}, own masks", ct, labels, False, points, spacing)
 
 
 def believable(ct: sitk.Image, label_map: sitk.Image) -> tuple[Level, ...]:
