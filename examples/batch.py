@@ -26,7 +26,7 @@ failed = 0
 for file in files:
     try:
         volume = slicer.util.loadVolume(str(file))
-        result = logic.process(volume, system="anduin")
+        result = logic.process(volume)
         CORRECTIONS.get(file.name, lambda logic, result: None)(logic, result)
         doubtful = [vertebra.level for vertebra in logic.vertebrae(result) if vertebra.confidence < 0.5]
         paths = [*logic.exportVerSe(result, output), *logic.exportCsv(result, output / f"{file.stem}.csv")]
