@@ -44,7 +44,7 @@ from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.mrml.result import Result
 from SpineSegmentationLib.mrml.segment import TERMINOLOGY
 from SpineSegmentationLib.slicer_logic import SpineLogic
-from SpineSegmentationLib.systems import SYSTEMS
+from SpineSegmentationLib.systems import DEFAULT, SYSTEMS
 
 TERMINOLOGY_FILE = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
 
@@ -97,7 +97,7 @@ class SpineSegmentationParameterNode:
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    system: Annotated[str, Choice(list(SYSTEMS))] = "anduin"
+    system: Annotated[str, Choice(list(SYSTEMS))] = DEFAULT
     device: Annotated[str, Choice(["auto", "cpu", "cuda"])] = "auto"
     autoUpdate: bool = True
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .anatomy import Level
 from .errors import SpineError
-from .systems import SYSTEMS
+from .systems import DEFAULT, SYSTEMS
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline, Progress
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_scans(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", type=Path, nargs="+", metavar="INPUT", help="CT file, DICOM folder, or a folder of these")
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
-    sub.add_argument("--system", default="anduin", choices=SYSTEMS)
+    sub.add_argument("--system", default=DEFAULT, choices=SYSTEMS)
     sub.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
     sub.add_argument("--series", metavar="UID", help="the series to take from a DICOM folder")
     sub.add_argument(

@@ -27,7 +27,7 @@ from .segmentation.anduin import AnduinSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .segmentation.payer import PayerSegmenter
 from .spine import Centroids, Point, SpineBox
-from .systems import SYSTEMS, System
+from .systems import DEFAULT, SYSTEMS, System
 from .weights import Weights
 
 
@@ -153,7 +153,7 @@ class Pipeline:
 
     def __init__(
         self,
-        system: str = "anduin",
+        system: str = DEFAULT,
         device: str = "auto",
         *,
         detector: str | None = None,

@@ -24,6 +24,7 @@ from .mrml.volume import voxels_of
 from .scene_session import SceneSession
 from .spine import SpineBox
 from .state import State
+from .systems import DEFAULT
 
 
 class SpineLogic(SceneSession):
@@ -37,7 +38,7 @@ class SpineLogic(SceneSession):
 
     # Runs and edits
 
-    def process(self, volumeNode, system: str = "anduin") -> Result:
+    def process(self, volumeNode, system: str = DEFAULT) -> Result:
         """Detection, labelling and segmentation anew; locked vertebrae stay."""
         voxels_of(volumeNode)
         result = Result.of(volumeNode)

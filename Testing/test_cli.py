@@ -23,6 +23,7 @@ from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import SYSTEMS, Pipeline
 from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.systems import DEFAULT
 
 L = Level
 ENDINGS = ("_seg-vert_msk.nii.gz", "_seg-subreg_ctd.json", "_seg-vert_snp.png", "_measurements.csv", "_run.json")
@@ -40,7 +41,7 @@ def called(monkeypatch):
     """The names of the stages that ran, in order; the system is one of stand-ins."""
     names = []
     standins.install()
-    monkeypatch.setitem(SYSTEMS, "anduin", SYSTEMS["standin"])
+    monkeypatch.setitem(SYSTEMS, DEFAULT, SYSTEMS["standin"])
     monkeypatch.setattr(standins._Stage, "begin", lambda stage: names.append(stage.name))
     return names
 
@@ -101,7 +102,7 @@ def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
     assert sitk.ReadImage(str(tmp_path / "out" / "one_seg-vert_snp.png")).GetNumberOfComponentsPerPixel() == 3
 
     run = json.loads((tmp_path / "out" / "one_run.json").read_text())
-    assert run["input"]["source"] == str(scan) and run["system"] == "anduin" and run["device"] in ("cpu", "cuda")
+    assert run["input"]["source"] == str(scan) and run["system"] == DEFAULT and run["device"] in ("cpu", "cuda")
     assert run["weights"]["labelling"] == [{"name": "standin-labelling", "sha256": "labelling", "width": "none"}]
     assert {"reading", "detection", "labelling", "segmentation"} <= run["seconds"].keys()
     assert np.allclose(run["box"]["box"], [*expected.box.lower, *expected.box.upper], atol=1e-4)
@@ -123,7 +124,7 @@ def test_a_stage_replaces_the_systems_own(called, monkeypatch, scan, tmp_path, c
     monkeypatch.setitem(pipeline.LABELLERS, "two", TwoNetworks)
     assert segment(scan, "--labeller", "two", "--segmenter", "standin", to=tmp_path / "out") == 0
     run = json.loads((tmp_path / "out" / "one_run.json").read_text())
-    assert run["system"] == "anduin"
+    assert run["system"] == DEFAULT
     assert run["stages"] == {"detector": "standin", "labeller": "two", "segmenter": "standin"}
     assert [one["name"] for one in run["weights"]["labelling"]] == ["first", "second"]
     assert run["warnings"] == ["first is slow", "second is slow"]

@@ -180,7 +180,7 @@ import standins
 standins.install()
 standins.DELAY["labelling"] = 0.1
 from SpineSegmentationLib import pipeline
-pipeline.SYSTEMS["anduin"] = pipeline.SYSTEMS["standin"]
+pipeline.SYSTEMS[pipeline.DEFAULT] = pipeline.SYSTEMS["standin"]
 from SpineSegmentationLib.worker import main
 main()
 """
@@ -521,7 +521,7 @@ def test_the_script_of_the_application(module, monkeypatch):
     from SpineSegmentationLib import pipeline
 
     install()
-    monkeypatch.setitem(pipeline.SYSTEMS, "anduin", pipeline.SYSTEMS["standin"])
+    monkeypatch.setitem(pipeline.SYSTEMS, pipeline.DEFAULT, pipeline.SYSTEMS["standin"])
     monkeypatch.syspath_prepend(str(ROOT / "Testing" / "Slicer"))
     script = importlib.import_module("SpineSegmentationScriptTest")
     monkeypatch.setattr(script, "add_phantom", lambda *_: add_volume(slicer.mrmlScene, spine_ct(5), "phantom"))
@@ -536,7 +536,7 @@ def test_the_example_script(module, monkeypatch, tmp_path, capsys):
     from SpineSegmentationLib import pipeline
 
     install()
-    monkeypatch.setitem(pipeline.SYSTEMS, "anduin", pipeline.SYSTEMS["standin"])
+    monkeypatch.setitem(pipeline.SYSTEMS, pipeline.DEFAULT, pipeline.SYSTEMS["standin"])
     cts = {"good": spine_ct(4), "bad": spine_ct(4) > 10_000}
     monkeypatch.setattr(
         slicer.util, "loadVolume", lambda path: add_volume(slicer.mrmlScene, cts[Path(path).stem], Path(path).stem)

@@ -14,6 +14,7 @@ from ..engine import Update
 from ..errors import SpineError
 from ..spine import Centroid, Centroids, SpineBox
 from ..state import History, State
+from ..systems import DEFAULT
 from .box import box_of, same_box, show_box
 from .coordinates import NEAR
 from .current import CurrentSegments
@@ -42,7 +43,7 @@ class Record:
     """
 
     def __init__(self, result: Result) -> None:
-        state, self.system = State(), "anduin"
+        state, self.system = State(), DEFAULT
         if result.segmentation is not None:
             state = _state_of_text(result.segmentation.GetAttribute(STATE)) or state
             self.system = result.segmentation.GetAttribute(SYSTEM) or self.system

@@ -33,7 +33,7 @@ class SpineSegmentationScriptTest(unittest.TestCase):
         volume.SetAndObserveTransformNodeID(transform.GetID())
 
         logic = SpineSegmentation.SpineSegmentationLogic()
-        result = logic.process(volume, system="anduin")
+        result = logic.process(volume)
         vertebrae = logic.vertebrae(result)
         self.assertGreaterEqual(len(vertebrae), 3)
         first = vertebrae[0]
