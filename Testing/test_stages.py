@@ -174,3 +174,14 @@ def test_every_system_is_made_of_known_stages(system):
 def test_an_unknown_name_is_told_with_the_known_ones(kind):
     with pytest.raises(SpineError, match=rf"^{kind} 'none' is unknown; known are \w+"):
         Pipeline(**{kind: "none"})
+
+
+@pytest.mark.parametrize("detector", sorted(pipeline.DETECTORS))
+def test_a_scan_smaller_than_a_vertebra_shows_no_spine(detector):
+    tiny = sitk.Image([3, 3, 3], sitk.sitkInt16) + 40
+    try:
+        road = Pipeline("combined", "cpu", detector=detector)
+        road.stage("detection")
+    except SpineError as error:
+        pytest.skip(str(error))
+    assert road.run(tiny, until="detection").box is None

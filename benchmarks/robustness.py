@@ -158,7 +158,7 @@ def summary(rows: list[dict]) -> list[dict]:
 
 def without_spine(data: Path | None) -> Iterator[tuple[str, sitk.Image]]:
     """Scans that show no spine, each with its name: parts of chests beside it, and synthetic ones of 200x200x300 mm."""
-    for folder in sorted((data / "full").iterdir()) if data is not None else ():
+    for folder in sorted((data / "full").glob("*/")) if data is not None else ():
         ct = read_ct(folder / "ct.nii.gz", force=True).image
         lower, upper = (np.array(corner) for corner in (SpineBox.of_image(ct).lower, SpineBox.of_image(ct).upper))
         yield f"{folder.name}, right {SIDE:g} mm", cropped(ct, lower, np.array([lower[0] + SIDE, *upper[1:]]))

@@ -6,18 +6,20 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from scipy import ndimage
+from torch.nn import functional
 
 from .. import weights
 from ..device import Runner
 from ..networks.blocks import normalise_hu
 from ..networks.fcn import SpineFCN
-from ..resampling import resample
+from ..resampling import AIR, resample
 from ..spine import SpineBox
 
 SPACING = 4.0  # mm
 SIGMA = 8.0  # mm
 THRESHOLD = 0.3  # T_d: the heat 12 mm from a centroid
 CERTAIN = 0.5  # a spine has at least one voxel as hot as this
+LEAST = 8  # voxels along any axis: of a single one the network could not tell what is usual
 LOWER_MARGIN = (55.0, 45.0, 18.0)  # mm from the hot voxels to the border of the box: right, front, below
 UPPER_MARGIN = (55.0, 44.0, 18.0)  # left, behind (the processes), above; wide enough for the ribs, which tell the level
 
@@ -38,8 +40,10 @@ class AnduinDetector:
 
     def heatmap(self, hu: torch.Tensor) -> torch.Tensor:
         """Probability of spine (z, y, x) for HU at 4 mm (z, y, x)."""
-        logits = self.runner(lambda network, image: network(image), normalise_hu(hu)[None, None])
-        return logits.float().softmax(1)[0, 1].cpu()
+        room = [width for length in reversed(hu.shape) for width in (0, max(LEAST - length, 0))]
+        image = normalise_hu(functional.pad(hu, room, value=AIR))
+        logits = self.runner(lambda network, image: network(image), image[None, None])
+        return logits.float().softmax(1)[0, 1, : hu.shape[0], : hu.shape[1], : hu.shape[2]].cpu()
 
 
 def spine_box(heat: np.ndarray, image: sitk.Image, scan: SpineBox, sigma: float = SIGMA) -> SpineBox | None:

@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import Level
+from ..anatomy import Level, may_follow
 from ..files import read_centroids
 from ..pipeline import Pipeline
 from .subjects import VALIDATION, Subject, _make, read_points
@@ -68,7 +68,7 @@ def believable(ct: sitk.Image, label_map: sitk.Image) -> tuple[Level, ...]:
     strange = {
         level
         for upper, lower in itertools.pairwise(sorted(volumes, key=lambda level: level.rank))
-        if lower.rank - upper.rank == 1 and not 1 / NEIGHBOURS <= volumes[lower] / volumes[upper] <= NEIGHBOURS
+        if may_follow(upper, lower) and not 1 / NEIGHBOURS <= volumes[lower] / volumes[upper] <= NEIGHBOURS
         for level in (upper, lower)
     }  # fmt: skip
     return tuple(level for level in volumes if level not in strange)
