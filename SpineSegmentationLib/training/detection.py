@@ -48,8 +48,10 @@ class DetectionTask:
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         shape = subject.shape
         beside = rng.random() < 0.3  # a part of a body that shows no spine
-        largest = (88, 88, 36) if beside else (88, 88, 88)
-        smallest = (12, 20, 12) if beside else (12, 32, 32)
+        # A narrow view shows the spine as often as not, or narrowness itself would tell that there is none.
+        narrow = beside or rng.random() < 0.3
+        largest = (88, 88, 36) if narrow else (88, 88, 88)
+        smallest = (12, 20, 12) if narrow else (12, 32, 32)
         size = tuple(
             int(min(rng.integers(low, high), n + 4)) for low, high, n in zip(smallest, largest, shape, strict=True)
         )
