@@ -20,7 +20,7 @@ from ..spine import Centroid, Centroids, SpineBox
 from .dense_labels import NUMBER, least_votes, nearest_labels, sparsify
 from .sequence import DISTANCE, Candidate
 
-DOUBT = 0.7  # levels: standard deviation of what the votes for one vertebra miss together
+DOUBT = 0.45  # levels: standard deviation of what the votes for one vertebra miss together
 PRIOR = np.array(
     [0.1 if level == Level.T13 else 1.0 for level in COLUMN]
 )  # a T13 is rare, and near T12 and L1 in number
