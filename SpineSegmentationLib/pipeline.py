@@ -16,6 +16,7 @@ from . import device as devices
 from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
+from .detection.combined import CombinedDetector
 from .detection.dense import DenseDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
@@ -61,6 +62,7 @@ class Segmenter(Protocol):
 DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
     "anduin": AnduinDetector,
     "payer": PayerDetector,
+    "combined": CombinedDetector,
     "mccouat-glocker": DenseDetector,
 }
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {

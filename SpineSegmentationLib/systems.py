@@ -19,7 +19,7 @@ class System:
 
 
 SYSTEMS: dict[str, System] = {
-    "combined": System("payer", "consensus", "anduin"),
+    "combined": System("combined", "consensus", "anduin"),
     "anduin": System("anduin", "btrfly", "anduin"),
     "payer": System("payer", "scn", "payer"),
     "mccouat-glocker": System("mccouat-glocker", "mccouat-glocker", "anduin"),

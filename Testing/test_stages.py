@@ -8,6 +8,7 @@ import torch
 from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.detection.anduin import LOWER_MARGIN, UPPER_MARGIN, spine_box
+from SpineSegmentationLib.detection.combined import agreed
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve, middle_curve, project
 from SpineSegmentationLib.labelling.sequence import DISTANCE, best_sequence
@@ -185,3 +186,13 @@ def test_a_scan_smaller_than_a_vertebra_shows_no_spine(detector):
     except SpineError as error:
         pytest.skip(str(error))
     assert road.run(tiny, until="detection").box is None
+
+
+def test_the_fine_box_counts_near_the_coarse_one():
+    coarse = SpineBox((0.0, 0.0, 0.0), (100.0, 100.0, 300.0))
+    inside = SpineBox((20.0, -20.0, -50.0), (90.0, 110.0, 310.0))
+    assert agreed(coarse, inside) == inside
+    with_a_hot_chest = SpineBox((-200.0, 0.0, 0.0), (90.0, 100.0, 500.0))
+    assert agreed(coarse, with_a_hot_chest) == SpineBox((-30.0, 0.0, 0.0), (90.0, 100.0, 360.0))
+    assert agreed(coarse, None) == coarse
+    assert agreed(coarse, SpineBox((500.0, 0.0, 0.0), (600.0, 100.0, 300.0))) == coarse
