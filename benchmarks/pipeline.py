@@ -1,6 +1,6 @@
 """Wall time per stage and peak memory of the whole pipeline, of more and fewer vertebrae, and of one alone.
 
-    python benchmarks/pipeline.py [CT] [--centroids FILE] [--device cpu]
+    python benchmarks/pipeline.py [CT] [--centroids FILE] [--system NAME] [--labeller NAME ...] [--device cpu]
 
 Without a CT a phantom of 13 vertebrae is measured.
 """
@@ -12,11 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from measuring import add_stages, pipeline_of
+
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.ct import read_ct, write_image
 from SpineSegmentationLib.files import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.pipeline import Pipeline
 
 
 def peak() -> str:
@@ -27,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ct", type=Path, nargs="?")
     parser.add_argument("--centroids", type=Path, help="segment these instead of what is found")
-    parser.add_argument("--device", default="auto")
+    add_stages(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.ct
@@ -40,9 +41,9 @@ def main() -> None:
         start = time.perf_counter()
         ct = read_ct(path).image
         reading = time.perf_counter() - start
-    print(f"{path.name}: {ct.GetSize()} voxels, {os.cpu_count()} cores, device {arguments.device}")
+    print(f"{path.name}: {ct.GetSize()} voxels, {os.cpu_count()} cores, {arguments.system}, device {arguments.device}")
     start = time.perf_counter()
-    pipeline = Pipeline(device=arguments.device)
+    pipeline = pipeline_of(arguments)
     for stage in ("detection", "labelling", "segmentation"):
         pipeline.stage(stage)
     print(f"reading {reading:.1f} s, loading the networks {time.perf_counter() - start:.1f} s")
