@@ -379,14 +379,14 @@ def test_missing_or_replaced_weights(monkeypatch, scan, tmp_path, capsys):
     place = tmp_path / "models"
     place.mkdir()
     monkeypatch.setattr(weights, "FOLDERS", (place,))
-    assert segment(scan, to=tmp_path / "out") == 2
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
     assert "missing" in capsys.readouterr().err
     entry = {"sha256": "0" * 64, "width": "compact"}
     (place / weights.REGISTRY).write_text(json.dumps({"anduin-detection": entry}))
-    assert segment(scan, to=tmp_path / "out") == 2
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
     assert "anduin-detection.safetensors: the weights are missing" in capsys.readouterr().err
     (place / "anduin-detection.safetensors").write_bytes(b"something else")
-    assert segment(scan, to=tmp_path / "out") == 2
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
     assert "wrong checksum" in capsys.readouterr().err and list((tmp_path / "out").iterdir()) == []
 
 

@@ -255,7 +255,7 @@ def test_the_real_program_starts_and_ends_with_its_input():
     application = Application(command())
     application.client.open(VOXELS, "unknown")
     kind, message = application.run(label=True)
-    assert kind == "failed" and "'unknown' is unknown; known are anduin" in message
+    assert kind == "failed" and "'unknown' is unknown; known are combined" in message
     application.client.close()
 
 

@@ -86,7 +86,9 @@ class LabellingTask:
         rows = views.sagittal.shape[1]
         low, high = 0, rows
         if rng.random() < 0.7:
-            length = int(rng.integers(min(36, rows), rows + 1))
+            # Half of them short: cropped necks are common, and the hardest to name.
+            longest = min(90, rows) if rng.random() < 0.5 else rows
+            length = int(rng.integers(min(36, rows), longest + 1))
             low = int(rng.integers(0, rows - length + 1))
             high = low + length
         gain, offset = rng.uniform(0.8, 1.25), rng.uniform(-60, 60)
