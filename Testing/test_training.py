@@ -23,8 +23,8 @@ from SpineSegmentationLib.training.labelling import LabellingTask, level_distrib
 from SpineSegmentationLib.training.loop import train
 from SpineSegmentationLib.training.own_masks import believable
 from SpineSegmentationLib.training.segmentation import SegmentationTask
-from SpineSegmentationLib.training.subjects import Subject, phantom_subjects, verse_subjects
-from SpineSegmentationLib.training.synthesis import smooth, synthesise
+from SpineSegmentationLib.training.subjects import Subject, phantom_subjects, rarity, verse_subjects
+from SpineSegmentationLib.training.synthesis import scanned, smooth, synthesise
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -71,6 +71,29 @@ def test_synthetic_tissue_has_plausible_hounsfield_units():
         muscle = float(hu[0:4, :, 10:].mean())
         assert -40 < muscle < 140
         assert float(hu[8:16, 8:16, 14:18].mean()) > muscle
+
+
+def test_real_bones_stay_in_synthetic_surroundings():
+    labels = np.full((20, 24, 24), 71, np.uint8)
+    labels[:, :, :6] = 0
+    labels[5:15, 8:16, 10:18] = int(Level.L2)
+    hu = np.zeros(labels.shape, np.int16)
+    hu[5:15, 8:16, 10:18] = 1500
+    subject = Subject("bones", hu, labels, True, (Level.L2,), np.array([[10.0, 12, 14]]), 2.0)
+    grid = torch.stack(torch.meshgrid(*(torch.arange(float(n)) for n in hu.shape), indexing="ij"), -1)
+    for seed in range(5):
+        result = scanned(subject, grid, 2.0, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+        assert float(result[8:12, 10:14, 12:16].mean()) > 1200
+        assert -60 < float(result[8:12, 19:, 12:].mean()) < 160
+        assert float(result[:, :, :3].mean()) < -850
+
+
+def test_rare_levels_are_drawn_more_often():
+    def person(*levels):
+        return Subject("x", None, np.zeros((2, 2, 2), np.uint8), True, levels, np.zeros((len(levels), 3)), 2.0)
+
+    subjects = [person(Level.C1, Level.C2), person(Level.C2, Level.C3), person(Level.L1)]
+    np.testing.assert_allclose(rarity(subjects), [0.75, 0.75, 1.0])
 
 
 def test_levels_distribution_sums_to_one_and_peaks_at_the_vertebra():

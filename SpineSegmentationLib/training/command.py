@@ -151,8 +151,7 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
         if stage == "detection" and spacing < WHOLE:
             scans = itertools.chain(scans, real_subjects(shared, WHOLE))
         for subject in scans:
-            # A scan of which only the bone was kept is no scan to find or name a spine in.
-            if subject.labels is not None if masks_only else not subject.name.endswith("boneonly"):
+            if subject.labels is not None or not masks_only:
                 yield subject
         yield from atlas_subjects(shared, spacing)
         if drawing is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,22 +11,14 @@ from ..labelling.anduin import SPACING, middle_curve, project
 from ..networks.blocks import normalise_hu
 from .deformation import Deformation
 from .losses import heatmap_loss, median_frequency_weights
-from .subjects import Subject, shares
+from .subjects import Subject, rarity, shares
 from .synthesis import scanned
+from .views import Views, batched, degraded, mirrored, resized, stacked, window
 
 SIGMA = 5.0  # mm
 BACKGROUND_WEIGHT = 0.5
 LONGEST = 260  # rows of a training window: 520 mm
-
-
-@dataclass(frozen=True)
-class Views:
-    """Projections (3, z, y) and (3, z, x) in HU, and the vertebrae: ranks (N,), positions (N, 3) in pixels z,y,x."""
-
-    sagittal: Tensor
-    coronal: Tensor
-    ranks: np.ndarray
-    positions: np.ndarray
+STACKED = 0.2  # share of samples made of two people
 
 
 class LabellingTask:
@@ -46,9 +36,19 @@ class LabellingTask:
                 counts[level.rank] += 1
         self.class_weights = median_frequency_weights(counts)
         whole = np.array([4.0 if s.hu is None and s.whole else 1.0 for s in self.subjects])
-        self.weights = shares(self.subjects, whole, {"real": 0.45, "atlas": 0.25, "phantom": 0.3})
+        few = [s for s in self.subjects if s.source == "real"]
+        rare = dict(zip((s.name for s in few), rarity(few), strict=True))
+        weights = np.array([rare.get(s.name, w) for s, w in zip(self.subjects, whole, strict=True)])
+        self.weights = shares(self.subjects, weights, {"real": 0.5, "atlas": 0.2, "phantom": 0.3})
 
     def draw(self, rng: np.random.Generator) -> Views:
+        """The views of one person, or of two: the one's column down to a level, the other's from there."""
+        views = self._person(rng)
+        if rng.random() < STACKED:
+            views = stacked(views, self._person(rng), rng)
+        return views
+
+    def _person(self, rng: np.random.Generator) -> Views:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         subject = self.subjects[rng.choice(len(self.subjects), p=self.weights)]
         positions, shape = subject.positions, subject.shape
@@ -91,22 +91,19 @@ class LabellingTask:
             length = int(rng.integers(min(36, rows), longest + 1))
             low = int(rng.integers(0, rows - length + 1))
             high = low + length
+        part = window(views, low, high)
+        if rng.random() < 0.5:
+            part = mirrored(part)
+        if rng.random() < 0.5:
+            part = resized(part, rng)
         gain, offset = rng.uniform(0.8, 1.25), rng.uniform(-60, 60)
         sagittal, coronal = (
-            (view[:, low:high] * gain + offset + torch.randn(view[:, low:high].shape) * rng.uniform(0, 25)).clamp(
-                -1024, 3071
-            )
-            for view in (views.sagittal, views.coronal)
+            degraded(view * gain + offset, rng).clamp(-1024, 3071) for view in (part.sagittal, part.coronal)
         )
-        points = views.positions - [low, 0, 0]
-        keep = (points[:, 0] >= -0.5) & (points[:, 0] <= high - low - 0.5)
-        if rng.random() < 0.5:
-            coronal = coronal.flip(2)
-            points = np.stack([points[:, 0], points[:, 1], coronal.shape[2] - 1 - points[:, 2]], 1)
-        return Views(sagittal, coronal, views.ranks[keep], points[keep])
+        return Views(sagittal, coronal, part.ranks, part.positions)
 
     def loss(self, network: nn.Module, batch: list[Views]) -> Tensor:
-        views = [_stack([b.sagittal for b in batch]), _stack([b.coronal for b in batch])]
+        views = [batched([b.sagittal for b in batch]), batched([b.coronal for b in batch])]
         device = next(network.parameters()).device
         layout = torch.channels_last
         logits = network(*(normalise_hu(v).to(device).contiguous(memory_format=layout) for v in views))
@@ -165,12 +162,3 @@ def level_distribution(ranks: np.ndarray, points: np.ndarray, size: tuple[int, i
     maps *= highest / maps.sum(0).clamp(min=1e-6)
     maps[0] = 1 - highest
     return maps
-
-
-def _stack(views: list[Tensor]) -> Tensor:
-    """A batch of the largest size, air beyond each view."""
-    rows, columns = max(v.shape[1] for v in views), max(v.shape[2] for v in views)
-    batch = torch.full((len(views), views[0].shape[0], rows, columns), -1000.0)
-    for target, view in zip(batch, views, strict=True):
-        target[:, : view.shape[1], : view.shape[2]] = view
-    return batch

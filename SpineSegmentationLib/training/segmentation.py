@@ -17,7 +17,7 @@ from ..segmentation.patch import SIGMA, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
 from .subjects import Subject, shares
-from .synthesis import UNKNOWN, VERTEBRA_CODES, scan, synthesise
+from .synthesis import scan, scanned
 
 
 class SegmentationTask:
@@ -54,14 +54,10 @@ class SegmentationTask:
         # Rotation and scale act round the middle of the patch: shift so that the vertebra stays where it belongs.
         deformation.centre = deformation.centre + (position - _source(deformation, aim))
         grid = deformation.grid()
-        labels = sample(subject.labels, grid, 0, nearest=True)
-        if subject.hu is None:
-            hu = synthesise(labels, subject.whole, SPACING, rng, generator)
-            hu = scan(hu, SPACING, rng, generator)
+        if subject.hu is None or subject.whole:
+            hu = scanned(subject, grid, SPACING, rng, generator)
         else:
             hu = sample(subject.hu, grid, -1024)
-            if subject.name.endswith("boneonly"):
-                hu = _surround(hu, labels, rng, generator)
             if rng.random() < 0.5:
                 hu = hu * rng.uniform(0.8, 1.25) + rng.uniform(-40, 40)
             hu = scan(hu, SPACING, rng, generator, strength=0.6)
@@ -96,12 +92,3 @@ def _source(deformation: Deformation, point: np.ndarray) -> np.ndarray:
     index = np.clip(np.rint(point).astype(int), 0, np.array(deformation.size) - 1)
     bend = deformation.bend[:, index[0], index[1], index[2]].numpy()
     return deformation.centre + deformation.matrix @ (point - deformation.middle) + bend
-
-
-def _surround(hu: Tensor, labels: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-    """Real bone in synthetic soft tissue, for scans of which only the bone was kept (0 elsewhere)."""
-    unknown = torch.tensor(float(UNKNOWN))
-    vertebra = torch.isin(labels, torch.tensor(VERTEBRA_CODES).float())
-    codes = torch.where((labels == 0) | vertebra, unknown, labels)
-    soft = synthesise(codes, False, SPACING, rng, generator)
-    return torch.where((hu.abs() > 1) & (labels > 0), hu, soft)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class Subject:
 
     Attributes:
         name: where it comes from.
-        hu: int16 (z, y, x), or None for a label atlas.
+        hu: int16 (z, y, x), or None for a label atlas; of a ``whole`` person the bones alone, 0 elsewhere.
         labels: uint8 tissue codes (z, y, x), or None for a CT without a mask.
         whole: labels name every tissue (0 is air); otherwise 0 is unknown.
         levels: the annotated vertebrae, and ``positions`` (N, 3) their centroids in voxel indices z,y,x.
@@ -63,6 +64,12 @@ def shares(subjects: list[Subject], weights: np.ndarray, of_source: dict[str, fl
         if mine.any():
             result[mine] = share * weights[mine] / weights[mine].sum()
     return result / result.sum()
+
+
+def rarity(subjects: list[Subject]) -> np.ndarray:
+    """How seldom the levels of a subject are seen: the mean of 1 / number of subjects with the level, (N,)."""
+    seen = Counter(level for subject in subjects for level in subject.levels)
+    return np.array([np.mean([1 / seen[level] for level in subject.levels]) for subject in subjects])
 
 
 def _resample_labels(labels: sitk.Image, spacing: float) -> sitk.Image:
@@ -182,6 +189,10 @@ VALIDATION = [
 """Cases that no training ever reads."""
 
 
+BONES_ONLY = {"ts0328_boneonly": "totalseg_s0328"}
+"""Real CT of which the bones alone keep their HU, and the atlas of the same person that names all tissues."""
+
+
 def real_subjects(root: Path, spacing: float) -> Iterator[Subject]:
     """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view."""
     for folder in sorted((root / "ct").iterdir()):
@@ -191,11 +202,13 @@ def real_subjects(root: Path, spacing: float) -> Iterator[Subject]:
         if not path.exists():
             path = folder / "ct.nii.gz"
         mask = folder / "seg-vert_msk.nii.gz"
+        if folder.name in BONES_ONLY:
+            mask = root / "anatomy" / BONES_ONLY[folder.name] / "labels.nii.gz"
         yield _make(
             folder.name,
             sitk.ReadImage(str(path)),
             sitk.ReadImage(str(mask), sitk.sitkUInt8) if mask.exists() else None,
-            False,
+            folder.name in BONES_ONLY,
             read_points(folder / "centroids.json"),
             spacing,
         )

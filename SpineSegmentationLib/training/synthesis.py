@@ -132,10 +132,14 @@ def scanned(
     Args:
         spacing: of the result in mm; the grid says where its voxels lie in the subject.
     """
-    if subject.hu is not None:
+    if subject.hu is not None and not subject.whole:
         return scan(sample(subject.hu, grid, -1024), spacing, rng, generator, strength=0.5)
     labels = sample(subject.labels, grid, 0, nearest=True)
-    return scan(synthesise(labels, subject.whole, spacing, rng, generator), spacing, rng, generator)
+    hu = synthesise(labels, subject.whole, spacing, rng, generator)
+    if subject.hu is not None:  # the bones of a real scan in synthetic surroundings
+        bones = sample(subject.hu, grid, 0)
+        hu = torch.where(bones.abs() > 1, bones, hu)
+    return scan(hu, spacing, rng, generator)
 
 
 def _metal(hu: Tensor, spacing: float, rng: np.random.Generator) -> Tensor:
