@@ -145,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--width", choices=("compact", "paper"), default="compact")
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--member", type=int, default=1, metavar="N", help="labelling: number of the network in the committee"
+    )
 
     sub = command("phantom", _phantom, "synthetic spine CTs with their truth, in the VerSe layout")
     sub.add_argument("--output", type=Path, required=True, metavar="DIR")
@@ -382,6 +385,7 @@ def _train(arguments: argparse.Namespace, console: Console) -> int:
         verse=arguments.verse,
         shared=arguments.shared,
         own_masks=arguments.own_masks,
+        member=arguments.member,
         report=console.progress,
     )
     console.result(f"weights -> {weights}")

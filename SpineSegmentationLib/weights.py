@@ -87,6 +87,24 @@ def load(name: str, architecture: type[nn.Module], device: torch.device) -> tupl
     return network.eval().to(device), weights
 
 
+def member(name: str, number: int) -> str:
+    """The name of the weights of one member of a committee; the first member's is the committee's own."""
+    return name if number == 1 else f"{name}-{number}"
+
+
+def load_committee(name: str, architecture: type[nn.Module], device: torch.device) -> list[tuple[nn.Module, Weights]]:
+    """Networks trained apart for the same answer: ``name``, and ``name-2``, ``name-3``, ... as far as registered.
+
+    Raises:
+        SpineError: as :func:`load`.
+    """
+    registry = read_json(folder() / REGISTRY)
+    found = [load(name, architecture, device)]
+    while (further := member(name, len(found) + 1)) in registry:
+        found.append(load(further, architecture, device))
+    return found
+
+
 def save(network: nn.Module, name: str, width: str, place: Path) -> Weights:
     """Writes float16 weights to ``place`` and enters them in its registry; whole or not at all."""
     place.mkdir(parents=True, exist_ok=True)

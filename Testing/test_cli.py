@@ -420,7 +420,7 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         return tmp_path / "w.safetensors"
 
     monkeypatch.setattr(command, "train_stage", train_stage)
-    call = "train labelling --steps 7 --phantoms 2 --verse a b --shared c --seed 3 --device cpu --output"
+    call = "train labelling --steps 7 --phantoms 2 --verse a b --shared c --seed 3 --member 2 --device cpu --output"
     assert cli.main([*call.split(), str(tmp_path)]) == 0
     seen.pop("report")
     assert seen == {
@@ -435,6 +435,7 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "verse": [Path("a"), Path("b")],
         "shared": Path("c"),
         "own_masks": False,
+        "member": 2,
     }
     assert "w.safetensors" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.detection.anduin import LOWER_MARGIN, UPPER_MARGIN, spine_box
 from SpineSegmentationLib.detection.combined import agreed
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve, middle_curve, project
+from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve, level_maps, middle_curve, project
 from SpineSegmentationLib.labelling.sequence import DISTANCE, best_sequence
 from SpineSegmentationLib.networks.heatmap import gaussians
 from SpineSegmentationLib.pipeline import Pipeline
@@ -60,6 +60,22 @@ def test_lukewarm_is_no_spine(hottest):
     heat = np.zeros((10, 10, 10), np.float32)
     heat[5, 5, 5] = hottest
     assert spine_box(heat, image, SpineBox.of_image(image)) is None
+
+
+def test_the_answers_of_a_committee_are_averaged():
+    seen = []
+
+    def member(answer):
+        def run(compute, sagittal, coronal):
+            seen.append((sagittal.shape, coronal.shape))
+            return torch.full((1, 2, 4, 5), answer), torch.full((1, 2, 4, 6), 2 * answer)
+
+        return run
+
+    side, front = level_maps([member(0.1), member(0.4)], torch.zeros(3, 4, 5), torch.zeros(3, 4, 6))
+    assert seen == [((1, 3, 4, 5), (1, 3, 4, 6))] * 2
+    np.testing.assert_allclose(side, np.full((2, 4, 5), 0.25), atol=1e-6)
+    np.testing.assert_allclose(front, np.full((2, 4, 6), 0.5), atol=1e-6)
 
 
 def test_projections_by_hand():

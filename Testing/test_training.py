@@ -247,6 +247,14 @@ def test_own_masks_are_drawn_where_the_training_runs(tmp_path, monkeypatch):
     assert devices == ["cpu"]
 
 
+def test_only_the_projections_labeller_has_a_committee(tmp_path):
+    with pytest.raises(SpineError, match="payer labelling has no committee; leave out --member"):
+        train_stage(
+            stage="labelling", system="payer", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
+            phantoms=1, verse=[], shared=None, member=2,
+        )  # fmt: skip
+
+
 def test_training_needs_something_to_train_on(tmp_path):
     with pytest.raises(SpineError, match="nothing to train on"):
         train_stage(

@@ -42,6 +42,19 @@ def test_saving_another_keeps_the_first(saved, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["models.json", "other.safetensors", "small.safetensors"]
 
 
+def test_a_committee_has_the_members_that_are_registered(saved, tmp_path):
+    names = [weights.member("small", number) for number in (1, 2, 3)]
+    assert names == ["small", "small-2", "small-3"]
+    assert len(weights.load_committee("small", Small, torch.device("cpu"))) == 1
+    for name in names[:0:-1]:
+        weights.save(Small(), name, "compact", tmp_path)
+    found = weights.load_committee("small", Small, torch.device("cpu"))
+    assert [one.name for _, one in found] == names
+    (tmp_path / "small-2.safetensors").unlink()
+    with pytest.raises(SpineError, match=r"small-2\.safetensors: the weights are missing"):
+        weights.load_committee("small", Small, torch.device("cpu"))
+
+
 def test_a_changed_byte_is_refused(saved, tmp_path):
     path = tmp_path / "small.safetensors"
     content = bytearray(path.read_bytes())

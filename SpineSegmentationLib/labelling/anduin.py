@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 import torch
@@ -65,12 +67,16 @@ def found_curve(sagittal: np.ndarray, coronal: np.ndarray) -> Tensor:
 
 
 class AnduinLabeller:
-    """Names and places the vertebrae inside a spine box."""
+    """Names and places the vertebrae inside a spine box.
+
+    Several networks, trained apart, are asked, and their answers averaged: where a scan can be read in two ways they
+    tend to differ, so the mean is right more often, and doubtful where it is not.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        network, found = weights.load("anduin-labelling", Btrfly, device)
-        self.runner = Runner(network, device)
-        self.weights, self.runners = (found,), (self.runner,)
+        committee = weights.load_committee("anduin-labelling", Btrfly, device)
+        self.weights = tuple(found for _, found in committee)
+        self.runners = tuple(Runner(network, device) for network, _ in committee)
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
@@ -80,17 +86,20 @@ class AnduinLabeller:
         """As :func:`candidates`, from the views of the box: first of its middle, then along the column found there."""
         image = resample(ct, SPACING, box)
         hu = torch.from_numpy(sitk.GetArrayFromImage(image))
-        rough = self.level_maps(*project(hu, middle_curve(hu.shape)))
-        maps = self.level_maps(*project(hu, found_curve(*rough)))
+        rough = level_maps(self.runners[:1], *project(hu, middle_curve(hu.shape)))
+        maps = level_maps(self.runners, *project(hu, found_curve(*rough)))
         return candidates(*maps, image)
 
-    def level_maps(self, sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU.
 
-        The mean over smaller and larger people (``SCALES``) and both mirror images.
-        """
-        side, front = self.runner(_averaged, normalise_hu(sagittal)[None], normalise_hu(coronal)[None])
-        return side[0].cpu().numpy(), front[0].cpu().numpy()
+def level_maps(runners: Sequence[Runner], sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU.
+
+    The mean over the networks, over smaller and larger people (``SCALES``) and both mirror images.
+    """
+    views = normalise_hu(sagittal)[None], normalise_hu(coronal)[None]
+    answers = [[view[0].cpu().numpy() for view in runner(_averaged, *views)] for runner in runners]
+    side, front = (np.mean(views, axis=0) for views in zip(*answers, strict=True))
+    return side, front
 
 
 def _averaged(network: torch.nn.Module, sagittal: Tensor, coronal: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,6 +73,7 @@ def train_stage(
     verse: list[Path],
     shared: Path | None,
     own_masks: bool = False,
+    member: int = 1,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -85,6 +86,7 @@ def train_stage(
             ``anatomy/``, of which the validation cases are left out.
         own_masks: segment the scans of ``shared`` that have no mask with the weights at hand, and learn from those
             masks, too (:mod:`.own_masks`).
+        member: number of the network in its committee (:func:`weights.load_committee`).
 
     Returns:
         The file of weights.
@@ -101,6 +103,8 @@ def train_stage(
     spacing = getattr(untrained, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
     if own_masks and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
+    if member != 1 and recipe.architecture is not Btrfly:
+        raise SpineError(f"{system} {stage} has no committee; leave out --member")
     subjects: list[Subject] = []
     drawing = Pipeline(device=device) if own_masks else None
     for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
@@ -120,7 +124,7 @@ def train_stage(
         capacity=recipe.capacity,
         report=report,
     )
-    saved = weights.save(network, f"{system}-{stage}", width, folder)
+    saved = weights.save(network, weights.member(f"{system}-{stage}", member), width, folder)
     card = {
         "name": saved.name,
         "sha256": saved.sha256,
