@@ -2,10 +2,13 @@
 
 The projections are sharp along the column but blind across it: a vessel full of contrast beside the bone can draw a
 centroid sideways. The heatmaps are coarser, but three-dimensional. Where they show a vertebra near a candidate of the
-projections, they correct it across and have a say in its name; where they disagree, confidence falls.
+projections, they correct it across; where they show none, it is doubted. The name is left to the projections, which
+know it far better.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,7 +22,13 @@ from .sequence import Candidate, best_sequence
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
 SEEN = 0.3  # least probability for the witness to correct a place
 FAR = 6.0  # mm across: within it both places are averaged, beyond it the witness's counts
-SAY = 0.2  # weight of the witness's levels against those of the projections
+
+
+class Place(NamedTuple):
+    """Where the witness sees a vertebra: LPS mm, and with which probability."""
+
+    position: tuple[float, float, float]
+    probability: float
 
 
 class ConsensusLabeller:
@@ -40,7 +49,7 @@ class ConsensusLabeller:
         return [joined(one, near(heatmaps, image, one.position)) for one in self.projections.candidates(ct, box)]
 
 
-def near(heatmaps: np.ndarray, image: sitk.Image, position: tuple[float, float, float]) -> Candidate | None:
+def near(heatmaps: np.ndarray, image: sitk.Image, position: tuple[float, float, float]) -> Place | None:
     """The hottest place within ``REACH`` of a position (LPS mm), None outside the image.
 
     Args:
@@ -59,27 +68,20 @@ def near(heatmaps: np.ndarray, image: sitk.Image, position: tuple[float, float, 
     weight = np.clip(heat[around], 1e-6, None)
     offsets = np.indices(weight.shape).reshape(3, -1) @ weight.ravel() / weight.sum()
     index = lower + [a.start + offset for a, offset in zip(around, offsets, strict=True)][::-1]
-    levels = np.clip(part[(slice(None), *around)].sum((1, 2, 3)), 1e-6, None)
-    return Candidate(
-        image.TransformContinuousIndexToPhysicalPoint(index.tolist()),
-        float(np.clip(heat[hottest], 0, 1)),
-        levels / levels.sum(),
-    )
+    place = image.TransformContinuousIndexToPhysicalPoint(index.tolist())
+    return Place(place, float(np.clip(heat[hottest], 0, 1)))
 
 
-def joined(one: Candidate, witness: Candidate | None) -> Candidate:
+def joined(one: Candidate, witness: Place | None) -> Candidate:
     """What is known of a candidate once the witness was heard.
 
-    The probability is the mean of both. The levels are multiplied, the witness's to the power of ``SAY``, less where it
-    hardly sees a vertebra. Across, the place is the mean of both or, where they are ``FAR`` apart, the witness's.
+    The probability is the mean of both. Across, the place is the mean of both or, where they are ``FAR`` apart, the
+    witness's, if that sees a vertebra at all.
     """
     if witness is None:
         return one
-    say = SAY * min(1.0, witness.probability / 0.5)
-    levels = np.clip(one.levels / one.levels.sum(), 1e-4, None)
-    levels = levels * np.clip(witness.levels / witness.levels.sum(), 1e-4, None) ** say
     x, y, z = one.position
     if witness.probability > SEEN:
         across = witness.position[0] - x
         x += across if abs(across) > FAR else across / 2
-    return Candidate((float(x), y, z), (one.probability + witness.probability) / 2, levels / levels.sum())
+    return Candidate((float(x), y, z), (one.probability + witness.probability) / 2, one.levels)
