@@ -28,9 +28,9 @@ def test_a_lumbar_spine_is_named_and_segmented(pipeline):
     truth = read_centroids(folder / "centroids.json", ct)
     result = pipeline.run(ct)
     assert result.box.contains(truth.positions).all()
-    assert labelling_scores(truth, result.centroids).id_rate >= 0.8
+    assert labelling_scores(truth, result.centroids).id_rate >= 0.9
     mask = sitk.ReadImage(str(folder / "seg-vert_msk.nii.gz"), sitk.sitkUInt8)
-    assert segmentation_scores(mask, result.label_map).dice_mean >= 0.8
+    assert segmentation_scores(mask, result.label_map).dice_mean >= 0.9
 
 
 @pytest.mark.parametrize("case", ["openkbp_pt034", "qinlsc0049"])
@@ -40,8 +40,8 @@ def test_neck_and_chest_are_named(pipeline, case):
     truth = read_centroids(folder / "centroids.json", ct)
     result = pipeline.run(ct, until="labelling")
     scores = labelling_scores(truth, result.centroids)
-    assert scores.id_rate >= 0.7
-    assert scores.d_mean <= 8
+    assert scores.id_rate >= 0.9
+    assert scores.d_mean <= 5
 
 
 def test_storage_orientation_changes_nothing(pipeline):

@@ -46,6 +46,18 @@ def test_a_synthetic_lumbar_spine_from_file_to_scores(tmp_path):
     assert sum(masks.dice[level] for level in complete) / len(complete) >= 0.8
 
 
+@pytest.mark.parametrize("last", [Level.C5, Level.C7])
+def test_necks_cut_at_both_ends_are_named(last):
+    """Five people, no thorax in view: once all of them were named one off from C4 down."""
+    for seed in range(900_001, 900_006):
+        spec = PhantomSpec(seed=seed, first=Level.C1, last=last, margin=12.0, field=(130.0, 140.0), noise=20.0)
+        phantom = make_phantom(spec, (1.0, 1.0, 1.5))
+        complete = [level for level in phantom.centroids.levels if level.rank <= last.rank]
+        found = Pipeline(device="cpu").run(phantom.ct, until="labelling").centroids
+        names = labelling_scores(phantom.centroids.only(complete), found)
+        assert names.id_rate == 1 and names.d_mean < 4, seed
+
+
 @pytest.mark.parametrize(("first", "last"), [(Level.C1, Level.T2), (Level.T11, Level.L2)])
 def test_a_small_noisy_view_of_a_landmark_is_named_and_segmented(first, last):
     """The usual cropped spine CT, the next vertebrae cut: here the dens tells the level, there the last ribs."""

@@ -4,12 +4,14 @@
 
 DATA is a folder with ``ct/<case>/`` and ``full/<case>/`` (see CONTRIBUTING); without it only the synthetic scans
 without a spine are run. Every validation scan is detected and labelled as it is and in each variation; both answers are
-scored on the vertebrae that the variation shows. Written: ``results.json`` and ``results.md``, which is also printed.
+scored on the vertebrae that the variation shows. Then come variations that are harder than anyone should expect to be
+named right: they tell whether wrong names have a low confidence. Written: ``results.json`` and ``results.md``, which is
+also printed.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,10 @@ SLICES = 3.0  # mm
 NOISE = 40.0  # HU
 FIELD = 120.0  # mm
 SIDE = 100.0  # mm at the border of a chest
+
+HARD_SLICES = 8.0  # mm
+HARD_NOISE = 150.0  # HU
+HARD_FIELD = 80.0  # mm
 
 VARIATIONS = {
     "variation": ("variation", ""), "scans": ("scans", "d"), "vertebrae": ("vertebrae", "d"),
@@ -78,15 +84,15 @@ def cropped(ct: sitk.Image, lower: np.ndarray, upper: np.ndarray) -> sitk.Image:
     return sitk.RegionOfInterest(ct, (stop - start).tolist(), start.tolist())
 
 
-def windows(ct: sitk.Image, truth: Centroids, rng: np.random.Generator) -> Iterator[sitk.Image]:
-    """Random parts of the column with three vertebrae or more and a landmark; none where there is no landmark.
+def windows(ct: sitk.Image, truth: Centroids, rng: np.random.Generator, landmark: bool = True) -> Iterator[sitk.Image]:
+    """Random parts of the column with three vertebrae or more and a landmark, or without any; as many as there are.
 
     The next vertebra above and below is cut between the disc and its centre; where none is annotated, the part ends
     with the scan.
     """
     levels, z = truth.levels, truth.positions[:, 2]
     runs = [(i, j) for i in range(len(levels)) for j in range(i + SHORTEST, len(levels) + 1)]
-    runs = [run for run in runs if run != (0, len(levels)) and shows_landmark(levels[slice(*run)])]
+    runs = [run for run in runs if run != (0, len(levels)) and shows_landmark(levels[slice(*run)]) == landmark]
     for number in rng.permutation(len(runs))[:WINDOWS]:
         first, last = runs[number][0], runs[number][1] - 1
         above, below = rng.uniform(0.5, 0.9, 2)
@@ -96,31 +102,60 @@ def windows(ct: sitk.Image, truth: Centroids, rng: np.random.Generator) -> Itera
         yield cropped(ct, np.array([*-infinite, lower]), np.array([*infinite, upper]))
 
 
-def variations(ct: sitk.Image, truth: Centroids, rng: np.random.Generator) -> Iterator[tuple[str, sitk.Image]]:
-    """The changes of a scan, each with its name."""
+def thick(ct: sitk.Image, slices: float) -> sitk.Image:
+    """Resampled to slices of that many mm, as fine as it is in the plane."""
+    nearest = np.abs(np.reshape(ct.GetDirection(), (3, 3))).argmax(axis=1)
+    width, depth, _ = np.array(ct.GetSpacing())[nearest]
+    return resample(ct, (width, depth, slices))
+
+
+def noisy(ct: sitk.Image, hu: float, rng: np.random.Generator) -> sitk.Image:
+    """With Gaussian noise of that many HU."""
+    values = sitk.GetArrayFromImage(ct) + rng.normal(0, hu, ct.GetSize()[::-1])
+    image = sitk.GetImageFromArray(np.clip(np.rint(values), AIR, 3071).astype(np.int16))
+    image.CopyInformation(ct)
+    return image
+
+
+def narrow(ct: sitk.Image, truth: Centroids, field: float) -> sitk.Image:
+    """A field of view of that many mm round the column."""
+    middle = (truth.positions.min(0) + truth.positions.max(0)) / 2
+    reach = np.array([field / 2, field / 2, np.inf])
+    return cropped(ct, middle - reach, middle + reach)
+
+
+Changes = Callable[[sitk.Image, Centroids, int], Iterator[tuple[str, sitk.Image]]]
+
+
+def variations(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
+    """The changes of a scan that should cost nothing, each with its name."""
+    rng = np.random.default_rng(seed)
     for window in windows(ct, truth, rng):
         yield f"window of {SHORTEST} vertebrae or more with a landmark", window
     yield "stored along other axes, all flipped", sitk.DICOMOrient(ct, "IAR")
-    nearest = np.abs(np.reshape(ct.GetDirection(), (3, 3))).argmax(axis=1)
-    width, depth, _ = np.array(ct.GetSpacing())[nearest]
-    yield f"slices of {SLICES:g} mm", resample(ct, (width, depth, SLICES))
-    noisy = sitk.GetArrayFromImage(ct) + rng.normal(0, NOISE, ct.GetSize()[::-1])
-    noisy = sitk.GetImageFromArray(np.clip(np.rint(noisy), AIR, 3071).astype(np.int16))
-    noisy.CopyInformation(ct)
-    yield f"noise of {NOISE:g} HU added", noisy
-    middle = (truth.positions.min(0) + truth.positions.max(0)) / 2
-    reach = np.array([FIELD / 2, FIELD / 2, np.inf])
-    yield f"field of view of {FIELD:g} mm", cropped(ct, middle - reach, middle + reach)
+    yield f"slices of {SLICES:g} mm", thick(ct, SLICES)
+    yield f"noise of {NOISE:g} HU added", noisy(ct, NOISE, rng)
+    yield f"field of view of {FIELD:g} mm", narrow(ct, truth, FIELD)
 
 
-def variation_rows(pipeline: Pipeline, data: Path) -> list[dict]:
-    """Every validation scan in every variation, scored against the truth, beside the untouched scan."""
+def hard_variations(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
+    """Changes that leave too little to name every level by, each with its name."""
+    rng = np.random.default_rng([seed, 1])
+    for window in windows(ct, truth, rng, landmark=False):
+        yield f"window of {SHORTEST} vertebrae or more without a landmark", window
+    yield f"slices of {HARD_SLICES:g} mm", thick(ct, HARD_SLICES)
+    yield f"noise of {HARD_NOISE:g} HU added", noisy(ct, HARD_NOISE, rng)
+    yield f"field of view of {HARD_FIELD:g} mm", narrow(ct, truth, HARD_FIELD)
+
+
+def variation_rows(pipeline: Pipeline, data: Path, changes: Changes) -> list[dict]:
+    """Every validation scan in every one of the changes, scored against the truth, beside the untouched scan."""
     rows = []
     for number, case in enumerate(VALIDATION):
         ct = read_ct(data / "ct" / case / "ct.nii.gz", force=True).image
         truth = read_centroids(data / "ct" / case / "centroids.json", ct)
         untouched = labelling_scores(truth, pipeline.run(ct, until="labelling").centroids)
-        for name, image in variations(ct, truth, np.random.default_rng(number)):
+        for name, image in changes(ct, truth, number):
             print(f"{case}, {name}", file=sys.stderr)
             inside = SpineBox.of_image(image).contains(truth.positions)
             shown = [level for level, kept in zip(truth.levels, inside, strict=True) if kept]
@@ -201,13 +236,23 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     pipeline = pipeline_of(arguments)
-    rows = [] if arguments.data is None else variation_rows(pipeline, arguments.data)
+    rows, hard = (
+        [] if arguments.data is None else variation_rows(pipeline, arguments.data, changes)
+        for changes in (variations, hard_variations)
+    )
     empty = empty_rows(pipeline, arguments.data)
-    means = summary(rows) if rows else []
-    tables = ((VARIATIONS, means), (SCANS, rows), (EMPTY, empty))
+    means, hard_means = (summary(lines) if lines else [] for lines in (rows, hard))
+    tables = ((VARIATIONS, means), (VARIATIONS, hard_means), (SCANS, [*rows, *hard]), (EMPTY, empty))
     text = "\n\n".join(markdown(columns, lines) for columns, lines in tables if lines)
     (arguments.output / "results.md").write_text(text + "\n")
-    values = {**measured(pipeline), "means": means, "scans": rows, "without_spine": empty}
+    values = {
+        **measured(pipeline),
+        "means": means,
+        "scans": rows,
+        "hard_means": hard_means,
+        "hard_scans": hard,
+        "without_spine": empty,
+    }
     write_results(values, arguments.output / "results.json")
     print(text)
 
