@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="auto")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument(
-        "--member", type=int, default=1, metavar="N", help="labelling: number of the network in the committee"
+        "--member", type=_count, default=1, metavar="N", help="labelling: number of the network in the committee"
     )
 
     sub = command("phantom", _phantom, "synthetic spine CTs with their truth, in the VerSe layout")

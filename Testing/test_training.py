@@ -247,11 +247,15 @@ def test_own_masks_are_drawn_where_the_training_runs(tmp_path, monkeypatch):
     assert devices == ["cpu"]
 
 
-def test_only_the_projections_labeller_has_a_committee(tmp_path):
-    with pytest.raises(SpineError, match="payer labelling has no committee; leave out --member"):
+@pytest.mark.parametrize(
+    ("system", "member", "words"),
+    [("payer", 2, "payer labelling has no committee; leave out --member"), ("anduin", 0, "--member counts from 1")],
+)
+def test_only_the_projections_labeller_has_a_committee(tmp_path, system, member, words):
+    with pytest.raises(SpineError, match=words):
         train_stage(
-            stage="labelling", system="payer", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
-            phantoms=1, verse=[], shared=None, member=2,
+            stage="labelling", system=system, width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
+            phantoms=1, verse=[], shared=None, member=member,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ also printed.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +124,6 @@ def narrow(ct: sitk.Image, truth: Centroids, field: float) -> sitk.Image:
     return cropped(ct, middle - reach, middle + reach)
 
 
-Changes = Callable[[sitk.Image, Centroids, int], Iterator[tuple[str, sitk.Image]]]
-
-
 def variations(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
     """The changes of a scan that should cost nothing, each with its name."""
     rng = np.random.default_rng(seed)
@@ -148,20 +145,21 @@ def hard_variations(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tup
     yield f"field of view of {HARD_FIELD:g} mm", narrow(ct, truth, HARD_FIELD)
 
 
-def variation_rows(pipeline: Pipeline, data: Path, changes: Changes) -> list[dict]:
-    """Every validation scan in every one of the changes, scored against the truth, beside the untouched scan."""
-    rows = []
+def variation_rows(pipeline: Pipeline, data: Path) -> tuple[list[dict], list[dict]]:
+    """Every validation scan in its variations and its hard ones, scored against the truth, and untouched."""
+    rows, hard = [], []
     for number, case in enumerate(VALIDATION):
         ct = read_ct(data / "ct" / case / "ct.nii.gz", force=True).image
         truth = read_centroids(data / "ct" / case / "centroids.json", ct)
         untouched = labelling_scores(truth, pipeline.run(ct, until="labelling").centroids)
-        for name, image in changes(ct, truth, number):
+        changed = ((rows, variations(ct, truth, number)), (hard, hard_variations(ct, truth, number)))
+        for lines, (name, image) in ((lines, change) for lines, changes in changed for change in changes):
             print(f"{case}, {name}", file=sys.stderr)
             inside = SpineBox.of_image(image).contains(truth.positions)
             shown = [level for level, kept in zip(truth.levels, inside, strict=True) if kept]
             found = pipeline.run(image, until="labelling").centroids
             scores = labelling_scores(truth.only(shown), found)
-            rows.append({
+            lines.append({
                 "variation": name,
                 "scan": case,
                 "levels": f"{shown[0].name}-{shown[-1].name}",
@@ -174,7 +172,7 @@ def variation_rows(pipeline: Pipeline, data: Path, changes: Changes) -> list[dic
                 "right": [scores.confidence[level] for level, right in scores.right.items() if right],
                 "wrong": [scores.confidence[level] for level, right in scores.right.items() if not right],
             })  # fmt: skip
-    return rows
+    return rows, hard
 
 
 def summary(rows: list[dict]) -> list[dict]:
@@ -236,10 +234,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     pipeline = pipeline_of(arguments)
-    rows, hard = (
-        [] if arguments.data is None else variation_rows(pipeline, arguments.data, changes)
-        for changes in (variations, hard_variations)
-    )
+    rows, hard = ([], []) if arguments.data is None else variation_rows(pipeline, arguments.data)
     empty = empty_rows(pipeline, arguments.data)
     means, hard_means = (summary(lines) if lines else [] for lines in (rows, hard))
     tables = ((VARIATIONS, means), (VARIATIONS, hard_means), (SCANS, [*rows, *hard]), (EMPTY, empty))

@@ -103,6 +103,8 @@ def train_stage(
     spacing = getattr(untrained, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
     if own_masks and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
+    if member < 1:
+        raise SpineError("--member counts from 1")
     if member != 1 and recipe.architecture is not Btrfly:
         raise SpineError(f"{system} {stage} has no committee; leave out --member")
     subjects: list[Subject] = []
