@@ -20,7 +20,6 @@ from SpineSegmentationLib.errors import SpineError
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "SpineSegmentation"
-UI = ROOT / "Resources" / "UI" / "SpineSegmentation.ui"
 
 PROGRAM = """
 import sys
