@@ -45,10 +45,12 @@ def turned(direction: np.ndarray, angles: tuple[float, float, float]) -> np.ndar
     return np.reshape(matrix, (3, 3)) @ direction
 
 
+# Rounded: ITK inverts a direction with denormal numbers to NaN, and no scan has such a one.
+angles = st.floats(-60, 60).map(lambda angle: round(angle, 6))
 images = st.builds(
     lambda direction, angles, spacing, origin: image_on(turned(direction, angles), spacing, origin),
     st.sampled_from(ORIENTATIONS),
-    st.one_of(st.just((0.0, 0.0, 0.0)), st.tuples(*[st.floats(-60, 60)] * 3)),
+    st.one_of(st.just((0.0, 0.0, 0.0)), st.tuples(*[angles] * 3)),
     st.tuples(*[st.floats(0.3, 5.0)] * 3),
     st.tuples(*[st.floats(-1000, 1000)] * 3),
 )

@@ -45,7 +45,7 @@ def test_resampling_does_not_depend_on_the_storage_order(orientation, box):
 @given(
     order=st.permutations(range(3)),
     flips=st.tuples(*[st.sampled_from([-1, 1])] * 3),
-    tilt=st.floats(-30, 30),
+    tilt=st.floats(-30, 30).map(lambda angle: round(angle, 6)),  # ITK cannot invert denormal directions
     step=st.sampled_from([0.7, 1.0, 2.0, 3.3, (2.0, 1.0, 4.0)]),
 )
 @settings(max_examples=40, deadline=None)
