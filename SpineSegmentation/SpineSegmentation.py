@@ -39,11 +39,11 @@ from SpineSegmentationPanel.table import LEVELS, VertebraTable
 from SpineSegmentationPanel.transport import QProcessTransport
 from SpineSegmentationPanel.watcher import NodeWatcher
 
-from SpineSegmentationLib import client
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.mrml.result import Result
-from SpineSegmentationLib.mrml.segment import TERMINOLOGY
-from SpineSegmentationLib.slicer_logic import SpineLogic
+from SpineSegmentationLib.scene.logic import SpineLogic
+from SpineSegmentationLib.scene.mrml.result import Result
+from SpineSegmentationLib.scene.mrml.segment import TERMINOLOGY
+from SpineSegmentationLib.session import client
 from SpineSegmentationLib.systems import DEFAULT, SYSTEMS
 
 TERMINOLOGY_FILE = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
@@ -103,7 +103,7 @@ class SpineSegmentationParameterNode:
 
 
 class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
-    """``SpineSegmentationLib.slicer_logic.SpineLogic`` on Slicer's scene; see there.
+    """``SpineSegmentationLib.scene.logic.SpineLogic`` on Slicer's scene; see there.
 
     Args:
         transport: None to compute in this process, call by call (scripts); or what makes a Transport.

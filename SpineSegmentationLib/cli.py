@@ -206,8 +206,8 @@ def _count(text: str) -> int:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     """``segment``, ``label`` and ``detect``: each scan on its own; a bad one never stops the others."""
     from . import pipeline as road
-    from .files import parse_box
-    from .outputs import output_names
+    from .io.values import parse_box
+    from .results.outputs import output_names
 
     scans, failed = _find(arguments.input, console)
     if not scans:
@@ -245,7 +245,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _find(inputs: Sequence[Path], console: Console) -> tuple[list[Path], int]:
     """The scans at the inputs, each once, and how many inputs held none."""
-    from .ct import find_scans
+    from .io.ct import find_scans
 
     scans: dict[Path, Path] = {}
     failed = 0
@@ -276,9 +276,9 @@ def _run_one(
     about: str,
     box: SpineBox | None,
 ) -> None:
-    from .ct import read_ct
-    from .files import read_centroids
-    from .outputs import existing, run_json, write_outputs
+    from .io.ct import read_ct
+    from .io.values import read_centroids
+    from .results.outputs import existing, run_json, write_outputs
 
     until = arguments.until
     if not arguments.overwrite and existing(arguments.output, name, until):
@@ -393,8 +393,8 @@ def _train(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _phantom(arguments: argparse.Namespace, console: Console) -> int:
-    from .outputs import write_phantom
     from .phantom import make_phantom
+    from .results.outputs import write_phantom
 
     _make_writable(arguments.output)
     for number, seed in enumerate(range(arguments.seed, arguments.seed + arguments.count), start=1):

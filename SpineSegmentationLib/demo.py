@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .anatomy import Level
-from .ct import read_ct
 from .evaluation.metrics import labelling_scores, segmentation_scores
-from .outputs import run_json, write_outputs, write_phantom
+from .io.ct import read_ct
 from .phantom import PhantomSpec, Scoliosis, make_phantom
 from .pipeline import Pipeline
+from .results.outputs import run_json, write_outputs, write_phantom
 
 SPEC = PhantomSpec(seed=7, margin=20.0, scoliosis=(Scoliosis(Level.T10, 18.0),), noise=20.0)
 SPACING = (1.0, 1.0, 1.5)

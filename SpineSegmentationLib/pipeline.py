@@ -17,13 +17,13 @@ from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
 from .detection.combined import CombinedDetector
-from .detection.dense import DenseDetector
+from .detection.mccouat_glocker import McCouatGlockerDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
-from .labelling.consensus import ConsensusLabeller
-from .labelling.dense import DenseLabeller
-from .labelling.scn import ScnLabeller
+from .labelling.combined import CombinedLabeller
+from .labelling.mccouat_glocker import McCouatGlockerLabeller
+from .labelling.payer import PayerLabeller
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .segmentation.payer import PayerSegmenter
@@ -63,13 +63,13 @@ DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
     "anduin": AnduinDetector,
     "payer": PayerDetector,
     "combined": CombinedDetector,
-    "mccouat-glocker": DenseDetector,
+    "mccouat-glocker": McCouatGlockerDetector,
 }
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
-    "btrfly": AnduinLabeller,
-    "scn": ScnLabeller,
-    "consensus": ConsensusLabeller,
-    "mccouat-glocker": DenseLabeller,
+    "anduin": AnduinLabeller,
+    "payer": PayerLabeller,
+    "combined": CombinedLabeller,
+    "mccouat-glocker": McCouatGlockerLabeller,
 }
 SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
     "anduin": AnduinSegmenter,

@@ -19,9 +19,9 @@ class System:
 
 
 SYSTEMS: dict[str, System] = {
-    "combined": System("combined", "consensus", "anduin"),
-    "anduin": System("anduin", "btrfly", "anduin"),
-    "payer": System("payer", "scn", "payer"),
+    "combined": System("combined", "combined", "anduin"),
+    "anduin": System("anduin", "anduin", "anduin"),
+    "payer": System("payer", "payer", "payer"),
     "mccouat-glocker": System("mccouat-glocker", "mccouat-glocker", "anduin"),
 }
 """The systems as they were published, and before them the best of their stages together."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from .ct import in_hounsfield
 from .errors import SpineError
+from .io.ct import in_hounsfield
 from .resampling import shear, upright
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .errors import SpineError
-from .files import read_json, replacing, write_json
+from .io.values import read_json, replacing, write_json
 
 _HERE = Path(__file__).resolve().parent
 FOLDERS = (_HERE.parent / "Resources" / "Models", _HERE / "models")

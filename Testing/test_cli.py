@@ -16,12 +16,13 @@ import SimpleITK as sitk
 import standins
 import torch
 
-from SpineSegmentationLib import cli, outputs, pipeline, weights
+from SpineSegmentationLib import cli, pipeline, weights
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.ct import read_ct, same_grid, write_image
-from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.io.ct import read_ct, same_grid, write_image
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import SYSTEMS, Pipeline
+from SpineSegmentationLib.results import outputs
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.systems import DEFAULT
 
@@ -131,7 +132,7 @@ def test_a_stage_replaces_the_systems_own(called, monkeypatch, scan, tmp_path, c
     capsys.readouterr()
     assert segment(scan, "--labeller", "none", "--overwrite", to=tmp_path / "out") == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert "labeller 'none' is unknown; known are btrfly" in line and line.endswith("two")
+    assert "labeller 'none' is unknown; known are anduin" in line and line.endswith("two")
 
 
 def test_quiet_says_nothing_but_the_result(called, scan, tmp_path, capsys):

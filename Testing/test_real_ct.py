@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.metrics import labelling_scores, segmentation_scores
-from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.pipeline import Pipeline
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "ct"

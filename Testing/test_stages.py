@@ -18,7 +18,7 @@ from SpineSegmentationLib.segmentation import patch
 from SpineSegmentationLib.segmentation.anduin import AnduinSegmenter
 from SpineSegmentationLib.segmentation.payer import PayerSegmenter
 from SpineSegmentationLib.spine import SpineBox
-from SpineSegmentationLib.training.labelling import level_distribution
+from SpineSegmentationLib.training.anduin_labelling import level_distribution
 
 
 def image_of(shape, spacing, origin=(0.0, 0.0, 0.0)):

@@ -8,12 +8,12 @@ import SimpleITK as sitk
 
 from SpineSegmentationLib import cli, weights
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.metrics import labelling_scores, segmentation_scores
-from SpineSegmentationLib.files import read_centroids
-from SpineSegmentationLib.outputs import write_phantom
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.results.outputs import write_phantom
 
 pytestmark = pytest.mark.skipif(
     not any((folder / weights.REGISTRY).is_file() for folder in weights.FOLDERS),

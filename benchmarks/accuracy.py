@@ -21,16 +21,16 @@ import SimpleITK as sitk
 from measuring import add_stages, markdown, measured, pipeline_of, write_results
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.command import evaluate
 from SpineSegmentationLib.evaluation.confidence import confidence_table
 from SpineSegmentationLib.evaluation.dataset import find_scans, levels_of_mask, read_annotation
 from SpineSegmentationLib.evaluation.report import Evaluation
 from SpineSegmentationLib.evaluation.results import ScanResult
 from SpineSegmentationLib.evaluation.tables import pooled
-from SpineSegmentationLib.outputs import run_json, write_outputs, write_phantom
+from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.phantom import Phantom, PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.results.outputs import run_json, write_outputs, write_phantom
 from SpineSegmentationLib.training.subjects import VALIDATION
 
 PHANTOM_SPACING = (1.0, 1.0, 2.0)

@@ -13,7 +13,7 @@ import accuracy
 import robustness
 from measuring import Columns, cell, markdown
 
-from SpineSegmentationLib.files import read_json
+from SpineSegmentationLib.io.values import read_json
 
 
 def side_by_side(columns: Columns, before: Iterable[Mapping], after: Iterable[Mapping]) -> str:

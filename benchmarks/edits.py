@@ -21,12 +21,12 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.client import SubprocessTransport
-from SpineSegmentationLib.ct import read_ct
-from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
-from SpineSegmentationLib.session import Session
+from SpineSegmentationLib.session.client import SubprocessTransport
+from SpineSegmentationLib.session.session import Session
 from SpineSegmentationLib.spine import Centroids
 
 
@@ -73,7 +73,7 @@ class Application:
     def __init__(self, ct: sitk.Image) -> None:
         from scenes import add_volume, new_scene
 
-        from SpineSegmentationLib.slicer_logic import SpineLogic
+        from SpineSegmentationLib.scene.logic import SpineLogic
 
         self.transport, self.held, self.messages = SubprocessTransport(), [], []
         self.scene = new_scene()
@@ -93,8 +93,8 @@ class Application:
 
 
 def in_a_scene(ct: sitk.Image, centroids: Centroids) -> None:
-    from SpineSegmentationLib.mrml.coordinates import flipped
-    from SpineSegmentationLib.mrml.points import show_centroids
+    from SpineSegmentationLib.scene.mrml.coordinates import flipped
+    from SpineSegmentationLib.scene.mrml.points import show_centroids
 
     application = Application(ct)
     logic = application.logic

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from SpineSegmentationLib.cli import ROLES
-from SpineSegmentationLib.files import write_json
+from SpineSegmentationLib.io.values import write_json
 from SpineSegmentationLib.pipeline import STAGES, Pipeline
 from SpineSegmentationLib.systems import DEFAULT
 

@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from SpineSegmentationLib.ct import read_ct, resample, write_image
+from SpineSegmentationLib.io.ct import read_ct, resample, write_image
 
 
 def chest_like() -> sitk.Image:

@@ -19,10 +19,10 @@ import SimpleITK as sitk
 from measuring import add_stages, markdown, measured, pipeline_of, write_results
 
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.ct import read_ct
 from SpineSegmentationLib.evaluation.confidence import area_under_curve
 from SpineSegmentationLib.evaluation.metrics import labelling_scores, mean
-from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.resampling import AIR, resample
 from SpineSegmentationLib.spine import Centroids, SpineBox

@@ -27,9 +27,9 @@ import scenes
 import slicer
 
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.files import read_centroids
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.pictures import snapshot, write_picture
+from SpineSegmentationLib.pictures.snapshot import snapshot, write_picture
 
 panel_standins.install(pytest.MonkeyPatch())
 from SpineSegmentation import SpineSegmentationWidget

@@ -10,7 +10,7 @@ import slicer.packaging
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from SpineSegmentationLib.mrml.result import Result
+from SpineSegmentationLib.scene.mrml.result import Result
 
 from .sample import add_phantom
 

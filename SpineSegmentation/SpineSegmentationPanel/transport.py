@@ -10,7 +10,7 @@ from .connection import connect
 class QProcessTransport:
     """Starts the worker and carries bytes to and from it; everything arrives in Qt's main thread.
 
-    The interface is ``SpineSegmentationLib.client.Transport``. One object runs one process.
+    The interface is ``SpineSegmentationLib.session.client.Transport``. One object runs one process.
     """
 
     def __init__(self) -> None:

@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from .. import weights
 from ..device import Runner
+from ..networks.anduin_fcn import SpineFCN
 from ..networks.blocks import normalise_hu
-from ..networks.fcn import SpineFCN
 from ..resampling import AIR, resample
 from ..spine import SpineBox
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from .. import weights
 from ..device import Runner
 from ..networks.blocks import normalise_hu
-from ..networks.dense import DenseDetectionUNet
+from ..networks.mccouat_glocker import DenseDetectionUNet
 from ..resampling import AIR, resample
 from ..spine import SpineBox
 from .anduin import box_round
@@ -28,7 +28,7 @@ LEAST = 3000.0  # mm^3: the smallest vertebra (equation 3)
 SHARE = 0.2  # least volume of a part of the column, relative to the largest part
 
 
-class DenseDetector:
+class McCouatGlockerDetector:
     """Finds the vertebral bodies and the spine box round them."""
 
     def __init__(self, device: torch.device) -> None:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..anatomy import COLUMN
 from ..errors import SpineError
-from ..image_files import read_volume
+from ..io.image_files import read_volume
 from .confidence import confidence_table
 from .dataset import Annotation, ScanFiles, find_scans, levels_of_mask, prediction_of, read_annotation
 from .pictures import scan_picture

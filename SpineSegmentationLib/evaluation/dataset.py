@@ -24,8 +24,8 @@ from scipy import ndimage
 
 from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
-from ..files import axis_codes, read_centroids, read_json
-from ..image_files import extension, read_volume
+from ..io.image_files import extension, read_volume
+from ..io.values import axis_codes, read_centroids, read_json
 from ..spine import Centroid, Centroids
 from .metrics import label_array
 

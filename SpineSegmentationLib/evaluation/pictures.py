@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from PIL import Image, ImageDraw, ImageFont
 
 from ..anatomy import Level
-from ..pictures import WINDOW, Plane, look_up, planes
+from ..pictures.snapshot import WINDOW, Plane, look_up, planes
 from ..spine import Centroids, Point, SpineBox
 from .dataset import Annotation
 from .results import ScanResult

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from .. import __version__
 from ..errors import SpineError
-from ..files import write_json, write_text
+from ..io.values import write_json, write_text
 from . import figures
 from .metrics import mean
 from .pictures import MISNAMED, MISSED, SURPLUS

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import SpineError
+from ..resampling import AIR, resample, same_grid, shear, upright
 from . import dicom
-from .errors import SpineError
-from .files import replacing
 from .image_files import EXTENSIONS, check_intact, extension, read_volume
-from .resampling import AIR, resample, same_grid, shear, upright
+from .values import replacing
 
 __all__ = ["Scan", "find_scans", "read_ct", "resample", "same_grid", "scan_name", "write_image"]
 

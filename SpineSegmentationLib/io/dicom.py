@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SpineError
+from ..errors import SpineError
 from .image_files import DAMAGED
 from .stack import Slice, read_stack
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import SpineError
 from . import nifti
-from .errors import SpineError
 
 NIFTI = (".nii.gz", ".nii")
 META = (".mha", ".mhd")

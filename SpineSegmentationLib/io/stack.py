@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SpineError
+from ..errors import SpineError
 from .image_files import DAMAGED, check_spacing
 
 LONGEST_GAP = 20.0

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from .anatomy import Level
-from .errors import SpineError
-from .spine import Centroid, Centroids, SpineBox
+from ..anatomy import Level
+from ..errors import SpineError
+from ..spine import Centroid, Centroids, SpineBox
 
 SIDES = (("L", "R"), ("P", "A"), ("S", "I"))
 """The letters of the LPS axes: the side to which an index along the axis grows, positive first."""

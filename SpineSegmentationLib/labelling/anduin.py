@@ -12,8 +12,8 @@ from torch import Tensor
 
 from .. import weights
 from ..device import Runner
+from ..networks.anduin_btrfly import Btrfly
 from ..networks.blocks import normalise_hu
-from ..networks.btrfly import Btrfly
 from ..resampling import resample
 from ..spine import Centroids, SpineBox
 from .sequence import Candidate, best_sequence

@@ -16,7 +16,7 @@ import torch
 
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller
-from .scn import ScnLabeller
+from .payer import PayerLabeller
 from .sequence import Candidate, best_sequence
 
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
@@ -31,11 +31,11 @@ class Place(NamedTuple):
     probability: float
 
 
-class ConsensusLabeller:
+class CombinedLabeller:
     """Names and places the vertebrae inside a spine box."""
 
     def __init__(self, device: torch.device) -> None:
-        self.projections, self.witness = AnduinLabeller(device), ScnLabeller(device)
+        self.projections, self.witness = AnduinLabeller(device), PayerLabeller(device)
         self.weights = (*self.projections.weights, *self.witness.weights)
         self.runners = (*self.projections.runners, *self.witness.runners)
 

@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from .. import weights
 from ..anatomy import COLUMN, Level
-from ..detection.dense import DenseDetector, column
+from ..detection.mccouat_glocker import McCouatGlockerDetector, column
 from ..device import Runner
 from ..networks.blocks import normalise_hu
-from ..networks.dense import DenseIdentificationUNet
+from ..networks.mccouat_glocker import DenseIdentificationUNet
 from ..resampling import AIR, resample
 from ..spine import Centroid, Centroids, SpineBox
-from .dense_labels import NUMBER, least_votes, nearest_labels, sparsify
+from .mccouat_glocker_labels import NUMBER, least_votes, nearest_labels, sparsify
 from .sequence import DISTANCE, Candidate
 
 DOUBT = 0.45  # levels: standard deviation of what the votes for one vertebra miss together
@@ -28,11 +28,11 @@ PART = 1 / 3  # a candidate has at least this share of the votes that a centroid
 AT_ONCE = 8  # slabs
 
 
-class DenseLabeller:
+class McCouatGlockerLabeller:
     """Names and places the vertebrae inside a spine box."""
 
     def __init__(self, device: torch.device) -> None:
-        self.detector = DenseDetector(device)
+        self.detector = McCouatGlockerDetector(device)
         network, found = weights.load("mccouat-glocker-labelling", DenseIdentificationUNet, device)
         self.runner = Runner(network, device)
         self.weights = (*self.detector.weights, found)

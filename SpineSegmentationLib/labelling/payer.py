@@ -11,10 +11,10 @@ from .. import weights
 from ..anatomy import COLUMN
 from ..device import Runner
 from ..networks.blocks import normalise_hu
-from ..networks.scn import SpatialConfigurationNet
+from ..networks.payer_scn import SpatialConfigurationNet
 from ..resampling import resample
 from ..spine import Centroid, Centroids, SpineBox
-from . import markov
+from . import payer_markov
 from .sequence import Candidate
 
 FIELD = (256.0, 192.0, 192.0)  # mm z,y,x that the network sees at once
@@ -24,7 +24,7 @@ SAME = 8.0  # mm: maxima of several levels within this distance are of one verte
 EVIDENCE = 0.1  # weight of a path that makes it e times as likely: not all vertebrae err on their own
 
 
-class ScnLabeller:
+class PayerLabeller:
     """Names and places the vertebrae inside a spine box."""
 
     def __init__(self, device: torch.device) -> None:
@@ -84,14 +84,14 @@ def decode(heatmaps: np.ndarray, image: sitk.Image) -> Centroids:
     name, a path counting ``exp(weight / EVIDENCE)``, times the probability of a vertebra there.
     Of two levels at one place the weaker is dropped: it stands for a vertebra that the network overlooked.
     """
-    found = markov.maxima(heatmaps, image)
-    own = markov.with_neighbours(found)
-    unary, pairwise = markov.verse20_weights(own)
+    found = payer_markov.maxima(heatmaps, image)
+    own = payer_markov.with_neighbours(found)
+    unary, pairwise = payer_markov.verse20_weights(own)
     path = [
         (own[level].responses[number], own[level].positions[number], level)
-        for level, number in markov.best_path(unary, pairwise).items()
+        for level, number in payer_markov.best_path(unary, pairwise).items()
     ]
-    sums = markov.log_sums(
+    sums = payer_markov.log_sums(
         {level: weight / EVIDENCE for level, weight in unary.items()},
         {edge: weight / EVIDENCE for edge, weight in pairwise.items()},
     )
@@ -113,7 +113,7 @@ def candidates(heatmaps: np.ndarray, image: sitk.Image) -> list[Candidate]:
     """Every maximum of any level's heatmap that is not within ``SAME`` of a higher one, with the levels' shares."""
     places = [
         (response, position)
-        for own in markov.maxima(heatmaps, image).values()
+        for own in payer_markov.maxima(heatmaps, image).values()
         for response, position in zip(own.responses, own.positions, strict=True)
     ]
     kept: list[Candidate] = []

@@ -47,8 +47,9 @@ class DenseIdentificationUNet(nn.Module):
     """Eight neighbouring sagittal slices to the continuous number of the vertebra at every pixel of the fourth.
 
     ``forward``: (N, SLICES, z, y) normalised HU, slices from right to left, to (N, 1, z, y), 1 at C1 to 24 at L5 (see
-    ``labelling.dense_labels.NUMBER``); the sizes are multiples of ``MULTIPLE``. At the lowest level kernels of 20 rows
-    see 320 rows of the image at once. The head counts from the middle of the column, where learning begins.
+    ``labelling.mccouat_glocker_labels.NUMBER``); the sizes are multiples of ``MULTIPLE``. At the lowest level
+    kernels of 20 rows see 320 rows of the image at once. The head counts from the middle of the column, where
+    learning begins.
     """
 
     WIDTHS = {"paper": (16, 32, 64, 128, 256), "compact": (16, 32, 48, 64, 64)}

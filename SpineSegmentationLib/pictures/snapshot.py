@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .anatomy import Level
-from .errors import SpineError
+from ..anatomy import Level
+from ..errors import SpineError
+from ..spine import Centroids, Point, SpineBox
 from .lettering import HEIGHT, lettering
-from .spine import Centroids, Point, SpineBox
 
 WINDOW = (-250.0, 1000.0)
 """HU shown black and white."""

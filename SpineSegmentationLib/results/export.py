@@ -7,13 +7,13 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from .anatomy import Level
-from .ct import write_image
-from .files import write_centroids
-from .segmentation.mask import Piece, paint
-from .spine import Centroids
+from ..anatomy import Level
+from ..io.ct import write_image
+from ..io.values import write_centroids
+from ..segmentation.mask import Piece, paint
+from ..spine import Centroids
+from ..voxels import Grid
 from .surfaces import surface_of, write_stl
-from .voxels import Grid
 
 
 def write_verse(

@@ -17,15 +17,15 @@ import scipy
 import SimpleITK as sitk
 import torch
 
-from . import __version__
-from .ct import Scan, scan_name, write_image
-from .errors import SpineError
-from .files import write_centroids, write_json, write_text
-from .measurements import measure, table
-from .phantom import Phantom
-from .pictures import snapshot, write_picture
-from .pipeline import Pipeline, Result
-from .spine import SpineBox
+from .. import __version__
+from ..errors import SpineError
+from ..io.ct import Scan, scan_name, write_image
+from ..io.values import write_centroids, write_json, write_text
+from ..measurements import measure, table
+from ..phantom import Phantom
+from ..pictures.snapshot import snapshot, write_picture
+from ..pipeline import Pipeline, Result
+from ..spine import SpineBox
 
 BOX = "{}_box.json"
 CENTROIDS = "{}_seg-subreg_ctd.json"

@@ -8,10 +8,10 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from .errors import SpineError
-from .files import replacing
-from .segmentation.mask import Piece
-from .voxels import Grid
+from ..errors import SpineError
+from ..io.values import replacing
+from ..segmentation.mask import Piece
+from ..voxels import Grid
 
 SMOOTHING = 20, 0.1
 """Steps and pass band of the windowed sinc filter: takes the stairs away, keeps processes."""

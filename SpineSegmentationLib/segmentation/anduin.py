@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..networks.anduin_unet import VertebraUNet
 from ..networks.blocks import normalise_hu
-from ..networks.unet import VertebraUNet
 from .patch import PatchSegmenter
 
 SIZE = (88, 104, 112)  # voxels z,y,x

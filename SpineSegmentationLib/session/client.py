@@ -16,15 +16,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..anatomy import Level
+from ..errors import SpineError
+from ..segmentation.mask import Piece
+from ..voxels import Voxels
 from . import messages
-from .anatomy import Level
 from .engine import CANCELLED, Events
-from .errors import SpineError
-from .segmentation.mask import Piece
 from .state import State
-from .voxels import Voxels
 
-PROGRAM = "import sys; sys.path.insert(0, {root!r}); from SpineSegmentationLib.worker import main; main()"
+PROGRAM = "import sys; sys.path.insert(0, {root!r}); from SpineSegmentationLib.session.worker import main; main()"
 
 
 class Transport(Protocol):
@@ -61,7 +61,7 @@ def command(python: str | None = None) -> list[str]:
     return [
         python or shutil.which("PythonSlicer") or sys.executable,
         "-c",
-        PROGRAM.format(root=str(Path(__file__).resolve().parents[1])),
+        PROGRAM.format(root=str(Path(__file__).resolve().parents[2])),
     ]
 
 

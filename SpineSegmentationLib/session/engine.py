@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .anatomy import Level
-from .errors import SpineError
-from .segmentation.mask import Piece, paint
+from ..anatomy import Level
+from ..errors import SpineError
+from ..segmentation.mask import Piece, paint
+from ..voxels import Grid, Voxels, image_of
 from .state import State
-from .voxels import Grid, Voxels, image_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class LocalEngine:
 
     def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
         def work() -> None:
-            from .measurements import measure, table
+            from ..measurements import measure, table
 
             session = self._opened()
             session.progress, session.show = self._watched(events), None
@@ -136,7 +136,7 @@ class LocalEngine:
             raise SpineError("no volume is chosen; choose a CT")
         if self._session is None:
             # Not at the top: an application starts, and asks for torch, before it needs this.
-            from .pipeline import Pipeline
+            from ..pipeline import Pipeline
             from .session import Session
 
             voxels, system = self._scan

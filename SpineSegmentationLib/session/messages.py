@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .anatomy import Level
+from ..anatomy import Level
+from ..segmentation.mask import Piece
+from ..spine import Centroid, Centroids, SpineBox
+from ..voxels import Grid
 from .engine import Update
-from .segmentation.mask import Piece
-from .spine import Centroid, Centroids, SpineBox
 from .state import State
-from .voxels import Grid
 
 
 def line(message: Mapping[str, Any]) -> bytes:

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import SimpleITK as sitk
 
-from .anatomy import Level
-from .cache import Cache
-from .pipeline import Findings, Pipeline, Progress
-from .segmentation.mask import Merger, Piece, VertebraMask, paint
-from .spine import Centroids, Point, SpineBox
+from ..anatomy import Level
+from ..cache import Cache
+from ..pipeline import Findings, Pipeline, Progress
+from ..segmentation.mask import Merger, Piece, VertebraMask, paint
+from ..spine import Centroids, Point, SpineBox
 from .state import History, State
 
 Show = Callable[[State, Mapping[Level, Piece]], None]

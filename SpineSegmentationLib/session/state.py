@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .anatomy import COLUMN, Level
-from .errors import SpineError
-from .spine import Centroid, Centroids, Point, SpineBox
+from ..anatomy import COLUMN, Level
+from ..errors import SpineError
+from ..spine import Centroid, Centroids, Point, SpineBox
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The process that computes for an application: ``python -m SpineSegmentationLib.worker``.
+"""The process that computes for an application: ``python -m SpineSegmentationLib.session.worker``.
 
 Serves a session over standard input and output (see :mod:`messages`). Models stay loaded between edits. It ends when
 its input ends, even in the middle of a run: nobody is left then who waits for it.
@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..voxels import Voxels
 from . import messages
 from .engine import Cancelled, Events, LocalEngine
-from .voxels import Voxels
 
 
 class Worker:

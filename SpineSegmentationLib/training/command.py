@@ -15,20 +15,20 @@ from torch import nn
 from .. import __version__, weights
 from .. import device as devices
 from ..errors import SpineError
-from ..files import write_json
-from ..networks.btrfly import Btrfly
-from ..networks.dense import DenseDetectionUNet, DenseIdentificationUNet
-from ..networks.fcn import SpineFCN
+from ..io.values import write_json
+from ..networks.anduin_btrfly import Btrfly
+from ..networks.anduin_fcn import SpineFCN
+from ..networks.anduin_unet import VertebraUNet
+from ..networks.mccouat_glocker import DenseDetectionUNet, DenseIdentificationUNet
+from ..networks.payer_scn import SpatialConfigurationNet
 from ..networks.payer_unet import PointedUNet, SpineUNet
-from ..networks.scn import SpatialConfigurationNet
-from ..networks.unet import VertebraUNet
 from ..pipeline import Pipeline
-from .dense import DenseDetectionTask, DenseIdentificationTask
+from .anduin_labelling import LabellingTask
 from .detection import DetectionTask, PayerDetectionTask
-from .labelling import LabellingTask
 from .loop import Task, train
+from .mccouat_glocker import McCouatGlockerDetectionTask, McCouatGlockerLabellingTask
 from .own_masks import own_mask_subjects
-from .scn import ScnTask
+from .payer_labelling import PayerLabellingTask
 from .segmentation import PayerSegmentationTask, SegmentationTask
 from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
 
@@ -51,11 +51,13 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150))),
     ("anduin", "segmentation"): Recipe(VertebraUNet, SegmentationTask, 48, ((125, 135), (130, 140))),
     ("payer", "detection"): Recipe(SpineUNet, PayerDetectionTask, 64, ((180, 160), (400, 330))),
-    ("payer", "labelling"): Recipe(SpatialConfigurationNet, ScnTask, 128, ((180, 160), (400, 330))),
+    ("payer", "labelling"): Recipe(SpatialConfigurationNet, PayerLabellingTask, 128, ((180, 160), (400, 330))),
     ("payer", "segmentation"): Recipe(PointedUNet, PayerSegmentationTask, 48, ((125, 135), (130, 140))),
-    ("mccouat-glocker", "detection"): Recipe(DenseDetectionUNet, DenseDetectionTask, 96, ((180, 160), (400, 330))),
+    ("mccouat-glocker", "detection"): Recipe(
+        DenseDetectionUNet, McCouatGlockerDetectionTask, 96, ((180, 160), (400, 330))
+    ),
     ("mccouat-glocker", "labelling"): Recipe(
-        DenseIdentificationUNet, DenseIdentificationTask, 160, ((85, 110), (130, 150))
+        DenseIdentificationUNet, McCouatGlockerLabellingTask, 160, ((85, 110), (130, 150))
     ),
 }
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..detection.dense import PATCH
-from ..labelling.dense_labels import NUMBER, UNKNOWN, densify
+from ..detection.mccouat_glocker import PATCH
+from ..labelling.mccouat_glocker_labels import NUMBER, UNKNOWN, densify
 from ..networks.blocks import normalise_hu
-from ..networks.dense import SPACING, DenseIdentificationUNet
+from ..networks.mccouat_glocker import SPACING, DenseIdentificationUNet
 from .deformation import Deformation
 from .detection import nothing
 from .subjects import Subject, shares
@@ -96,7 +96,7 @@ def _another_intensity(hu: Tensor, rng: np.random.Generator) -> Tensor:
     return (hu.float() * rng.uniform(0.8, 1.25) + rng.uniform(-60, 60) + noise).clamp(-1024, 3071)
 
 
-class DenseDetectionTask(_DenseTask):
+class McCouatGlockerDetectionTask(_DenseTask):
     """Draws patches, four of five of which show a vertebra, and scores a network on them. Used again mirrored."""
 
     batch = 2
@@ -128,7 +128,7 @@ class DenseDetectionTask(_DenseTask):
         return detection_loss(network(image.contiguous(memory_format=torch.channels_last_3d)), labels)
 
 
-class DenseIdentificationTask(_DenseTask):
+class McCouatGlockerLabellingTask(_DenseTask):
     """Draws windows round the column and scores a network on slabs of them: any sagittal slab, any field of view."""
 
     batch = 12

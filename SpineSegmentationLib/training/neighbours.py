@@ -1,25 +1,26 @@
-"""How vertebrae lie to one another in the annotated training scans: measures the table of :mod:`labelling.markov`."""
+"""How vertebrae lie to one another in annotated scans: measures the table of :mod:`labelling.payer_markov`."""
 
 from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
 
 from ..anatomy import Level, may_follow
-from .subjects import VALIDATION, _cut_off, read_points
+from .subjects import _cut_off, read_points
 
 
-def mean_vectors(shared: Path) -> dict[tuple[Level, Level], np.ndarray]:
-    """Mean vector (LPS mm) from each level to the next below it, over the training scans under ``shared/ct``.
+def mean_vectors(shared: Path, leave_out: Container[str] = ()) -> dict[tuple[Level, Level], np.ndarray]:
+    """Mean vector (LPS mm) from each level to the next below it, over the scans of ``shared/ct``, less ``leave_out``.
 
     Right and left are alike: the first component is 0. Vertebrae of which the body is cut off are left out.
     """
     vectors = defaultdict(list)
     for folder in sorted((shared / "ct").iterdir()):
-        if folder.name in VALIDATION:
+        if folder.name in leave_out:
             continue
         points = read_points(folder / "centroids.json")
         levels = tuple(sorted(points, key=lambda level: level.rank))

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..anatomy import Level, may_follow
-from ..files import read_centroids
+from ..io.values import read_centroids
 from ..pipeline import Pipeline
 from .subjects import VALIDATION, Subject, _make, read_points
 

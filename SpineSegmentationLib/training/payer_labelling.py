@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..networks.blocks import normalise_hu
-from ..networks.scn import SpatialConfigurationNet
+from ..networks.payer_scn import SpatialConfigurationNet
 from .deformation import Deformation
 from .losses import learned_sigma_loss, level_heatmaps
 from .subjects import Subject, shares
@@ -28,7 +28,7 @@ class Window:
     positions: np.ndarray
 
 
-class ScnTask:
+class PayerLabellingTask:
     """Draws windows and scores a network on them. Windows are used again with other borders and intensities."""
 
     spacing = SpatialConfigurationNet.SPACING["compact"]

@@ -18,9 +18,9 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..anatomy import Level, may_follow
-from ..ct import read_ct
 from ..errors import SpineError
 from ..evaluation.dataset import find_scans, read_annotation
+from ..io.ct import read_ct
 from ..labelling.sequence import DISTANCE
 from ..phantom import PhantomSpec, make_phantom
 from ..resampling import resample
@@ -176,16 +176,7 @@ def read_points(path: Path) -> dict[Level, np.ndarray]:
     return {Level[p["label"]]: np.array(p["position"], float) for p in points if p["label"] in Level.__members__}
 
 
-VALIDATION = [
-    "acrin_flt_013",
-    "cmb_crc_chest",
-    "qinlsc0049",
-    "sts037",
-    "ts_example_3mm",
-    "openkbp_pt034",
-    "openkbp_pt199",
-    "verse008",
-]
+VALIDATION = tuple((Path(__file__).parent / "validation.txt").read_text().split())
 """Cases that no training ever reads."""
 
 

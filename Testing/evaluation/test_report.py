@@ -13,13 +13,13 @@ import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.ct import write_image
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import evaluate, score_folders
 from SpineSegmentationLib.evaluation.dataset import centroids_of_mask, find_scans, prediction_of, read_scan_centroids
 from SpineSegmentationLib.evaluation.ranking import rank
 from SpineSegmentationLib.evaluation.tables import across_datasets, success
-from SpineSegmentationLib.files import write_centroids
+from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.values import write_centroids
 from SpineSegmentationLib.spine import Centroid, Centroids
 
 SPACING = (4.0, 4.0, 3.0)

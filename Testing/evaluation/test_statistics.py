@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_evaluation_report import level_range
+from test_report import level_range
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.evaluation.ranking import combine, p_value

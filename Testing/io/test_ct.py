@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 from grids import body, image_of, turn
 
-from SpineSegmentationLib.ct import find_scans, read_ct, same_grid, write_image
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.io.ct import find_scans, read_ct, same_grid, write_image
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 FORMATS = ["nii.gz", "nii", "nrrd", "nhdr", "mha", "mhd"]
 
 

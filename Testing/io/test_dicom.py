@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from SpineSegmentationLib.ct import find_scans, read_ct
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.io.ct import find_scans, read_ct
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 AXIAL = (1, 0, 0, 0, 1, 0)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.files import (
+from SpineSegmentationLib.io.values import (
     axis_codes,
     parse_box,
     read_centroids,
@@ -24,7 +24,7 @@ from SpineSegmentationLib.files import (
 )
 from SpineSegmentationLib.spine import Centroid, Centroids
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 ORIENTATIONS = [
     np.eye(3)[list(order)] * signs
     for order in itertools.permutations(range(3))

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.consensus import Place, joined, near
+from SpineSegmentationLib.labelling.combined import Place, joined, near
 from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
 
 

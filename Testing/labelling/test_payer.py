@@ -11,8 +11,8 @@ from torch.nn import functional
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.detection import anduin, payer
 from SpineSegmentationLib.detection.anduin import spine_box
-from SpineSegmentationLib.labelling import scn
-from SpineSegmentationLib.labelling.markov import VECTORS
+from SpineSegmentationLib.labelling import payer as labelling
+from SpineSegmentationLib.labelling.payer_markov import VECTORS
 from SpineSegmentationLib.labelling.sequence import best_sequence
 from SpineSegmentationLib.networks.heatmap import gaussians
 from SpineSegmentationLib.networks.intensity import payer_intensity
@@ -161,24 +161,24 @@ def test_sigma_settles_where_error_and_penalty_meet():
 
 @given(st.integers(1, 400), st.integers(8, 128))
 def test_parts_cover_the_scan_and_overlap(total, length):
-    rows = scn.starts(total, length)
+    rows = labelling.starts(total, length)
     assert rows[0] == 0 and rows[-1] == max(total - length, 0)
-    assert all(0 < b - a <= length * (1 - scn.OVERLAP) + 1 for a, b in zip(rows, rows[1:], strict=False))
+    assert all(0 < b - a <= length * (1 - labelling.OVERLAP) + 1 for a, b in zip(rows, rows[1:], strict=False))
 
 
 def test_the_field_holds_the_box_and_enough_voxels():
     scan = SpineBox((0, 0, 0), (400, 400, 600))
-    usual = scn.field(SpineBox((150, 150, 100), (250, 250, 500)), scan, 4.0)
+    usual = labelling.field(SpineBox((150, 150, 100), (250, 250, 500)), scan, 4.0)
     assert usual == SpineBox((104, 104, 100), (296, 296, 500))
-    wide = scn.field(SpineBox((50, 150, 100), (350, 250, 500)), scan, 4.0)
+    wide = labelling.field(SpineBox((50, 150, 100), (350, 250, 500)), scan, 4.0)
     assert (wide.lower[0], wide.upper[0]) == (50, 350)
-    thin = scn.field(SpineBox((150, 150, 300), (250, 250, 310)), SpineBox((0, 0, 300), (400, 400, 310)), 4.0)
-    assert np.all(thin.size >= scn.LEAST * 4.0)
+    thin = labelling.field(SpineBox((150, 150, 300), (250, 250, 310)), SpineBox((0, 0, 300), (400, 400, 310)), 4.0)
+    assert np.all(thin.size >= labelling.LEAST * 4.0)
     assert (thin.lower[2], thin.upper[2]) == (305 - 32, 305 + 32)
 
 
 def test_parts_are_merged_by_the_largest_response():
-    labeller = scn.ScnLabeller.__new__(scn.ScnLabeller)
+    labeller = labelling.PayerLabeller.__new__(labelling.PayerLabeller)
     labeller.spacing = 4.0
     # A network that answers more the later it is asked: rows that two parts show take the later answer.
     asked = []
@@ -207,7 +207,7 @@ def column():
 
 def test_ideal_heatmaps_give_the_vertebrae_back(column):
     levels, places, heat, image = column
-    found = scn.decode(heat, image)
+    found = labelling.decode(heat, image)
     assert found.levels == tuple(levels)
     assert np.linalg.norm(found.positions - places, axis=1).max() < 0.5
     assert min(point.confidence for point in found) > 0.7
@@ -215,7 +215,7 @@ def test_ideal_heatmaps_give_the_vertebrae_back(column):
 
 def test_candidates_of_ideal_heatmaps_are_decoded_to_the_same_column(column):
     levels, places, heat, image = column
-    seen = scn.candidates(heat, image)
+    seen = labelling.candidates(heat, image)
     assert len(seen) == len(levels)
     assert all(0.8 < one.probability <= 1 and one.levels.sum() == pytest.approx(1) for one in seen)
     found = best_sequence(seen)
@@ -228,18 +228,18 @@ def test_doubt_between_two_levels_lowers_the_confidence(column):
     doubtful = 0.55 * heat
     for upper, lower in zip(levels, levels[1:], strict=False):
         doubtful[lower.rank] += 0.45 * heat[upper.rank]
-    sure, unsure = scn.decode(heat, image), scn.decode(doubtful, image)
+    sure, unsure = labelling.decode(heat, image), labelling.decode(doubtful, image)
     assert max(point.confidence for point in unsure) < min(point.confidence for point in sure)
 
 
 def test_an_overlooked_vertebra_is_left_out_and_the_others_keep_their_names(column):
     levels, _, heat, image = column
     heat[Level.T12.rank] = 0
-    found = scn.decode(heat, image)
+    found = labelling.decode(heat, image)
     assert found.levels == tuple(level for level in levels if level != Level.T12)
 
 
 def test_empty_heatmaps_give_no_vertebra():
     nothing = np.zeros((len(COLUMN), 16, 16, 16), np.float32)
-    assert len(scn.decode(nothing, image_of((16, 16, 16), 4.0))) == 0
-    assert scn.candidates(nothing, image_of((16, 16, 16), 4.0)) == []
+    assert len(labelling.decode(nothing, image_of((16, 16, 16), 4.0))) == 0
+    assert labelling.candidates(nothing, image_of((16, 16, 16), 4.0)) == []

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from SpineSegmentationLib.anatomy import COLUMN
+from SpineSegmentationLib.networks.anduin_btrfly import Btrfly, OrdinalHead
+from SpineSegmentationLib.networks.anduin_fcn import SpineFCN
+from SpineSegmentationLib.networks.anduin_unet import VertebraUNet
 from SpineSegmentationLib.networks.blocks import ChannelExcitation, normalise_hu, unpooled
-from SpineSegmentationLib.networks.btrfly import Btrfly, OrdinalHead
-from SpineSegmentationLib.networks.fcn import SpineFCN
 from SpineSegmentationLib.networks.heatmap import gaussians
-from SpineSegmentationLib.networks.unet import VertebraUNet
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ import pytest
 from SpineSegmentationLib.anatomy import COLUMN
 from SpineSegmentationLib.errors import SpineError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "SpineSegmentation"
 
 PROGRAM = """
@@ -29,7 +29,7 @@ standins.install()
 standins.DELAY["labelling"] = 0.1
 from SpineSegmentationLib import pipeline
 pipeline.SYSTEMS[pipeline.DEFAULT] = pipeline.SYSTEMS["standin"]
-from SpineSegmentationLib.worker import main
+from SpineSegmentationLib.session.worker import main
 main()
 """
 PATHS = [str(ROOT / "Testing"), str(ROOT)]
@@ -44,7 +44,7 @@ def module():
     import slicer
     import standins
 
-    from SpineSegmentationLib import client
+    from SpineSegmentationLib.session import client
 
     monkeypatch = pytest.MonkeyPatch()
     panel_standins.install(monkeypatch)
@@ -370,7 +370,7 @@ def test_the_script_of_the_application(module, monkeypatch):
 
     install()
     monkeypatch.setitem(pipeline.SYSTEMS, pipeline.DEFAULT, pipeline.SYSTEMS["standin"])
-    monkeypatch.syspath_prepend(str(ROOT / "Testing" / "Slicer"))
+    monkeypatch.syspath_prepend(str(ROOT / "Testing" / "Application"))
     script = importlib.import_module("SpineSegmentationScriptTest")
     monkeypatch.setattr(script, "add_phantom", lambda *_: add_volume(slicer.mrmlScene, spine_ct(5), "phantom"))
     script.SpineSegmentationScriptTest("test_script").debug()
@@ -446,7 +446,7 @@ def test_pytorch_comes_from_its_extension_and_is_asked_for_once(module, monkeypa
 
 
 def test_the_module_starts_without_pytorch():
-    code = "import sys; sys.modules['torch'] = None; from SpineSegmentationLib import slicer_logic, systems"
+    code = "import sys; sys.modules['torch'] = None; import SpineSegmentationLib.scene.logic"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

@@ -6,9 +6,9 @@ import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.lettering import HEIGHT, lettering
 from SpineSegmentationLib.phantom.grid import rotation
-from SpineSegmentationLib.pictures import GAP, PIXEL, look_up, planes, snapshot, write_picture
+from SpineSegmentationLib.pictures.lettering import HEIGHT, lettering
+from SpineSegmentationLib.pictures.snapshot import GAP, PIXEL, look_up, planes, snapshot, write_picture
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 
 L = Level

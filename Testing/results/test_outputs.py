@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.outputs import FILES, existing, output_names, together
+from SpineSegmentationLib.results.outputs import FILES, existing, output_names, together
 
 NAMES = ("a.txt", "b.txt", "c.txt")
 

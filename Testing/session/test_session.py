@@ -17,7 +17,7 @@ from SpineSegmentationLib.cache import Cache
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import HALF, Merger, Piece, VertebraMask, merge
-from SpineSegmentationLib.session import Session
+from SpineSegmentationLib.session.session import Session
 from SpineSegmentationLib.spine import Centroids, SpineBox
 
 standins.install()
@@ -216,7 +216,7 @@ def test_what_is_cancelled_leaves_everything_as_it_was(session, stage):
 
 
 def test_results_are_shown_as_they_come(monkeypatch):
-    monkeypatch.setattr("SpineSegmentationLib.session.time.monotonic", iter(range(1000)).__next__)
+    monkeypatch.setattr("SpineSegmentationLib.session.session.time.monotonic", iter(range(1000)).__next__)
     seen = []
     session = Session(CT, PIPELINE, show=lambda state, pieces: seen.append((state, set(pieces))))
     session.run()

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.session.state import History, State
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
-from SpineSegmentationLib.state import History, State
 
 
 def state(names: str, locked: str = "") -> State:

@@ -11,53 +11,21 @@ import SimpleITK as sitk
 import standins
 from hypothesis import given
 from hypothesis import strategies as st
+from standin_worker import PROGRAM
 
-from SpineSegmentationLib import messages
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.client import SubprocessTransport, WorkerClient, command
-from SpineSegmentationLib.engine import CANCELLED, Events, LocalEngine
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.segmentation.mask import Piece
+from SpineSegmentationLib.session import messages
+from SpineSegmentationLib.session.client import SubprocessTransport, WorkerClient, command
+from SpineSegmentationLib.session.engine import CANCELLED, Events, LocalEngine
+from SpineSegmentationLib.session.state import State
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
-from SpineSegmentationLib.state import State
 from SpineSegmentationLib.voxels import Grid, Voxels, image_of
 
 standins.install()
 CT = standins.spine_ct()
 VOXELS = Voxels(sitk.GetArrayFromImage(CT), Grid.of(CT).to_lps, "phantom")
-PATHS = [str(Path(standins.__file__).parent), str(Path(standins.__file__).parents[1])]
-PROGRAM = f"""
-import os, sys
-sys.path[:0] = {PATHS!r}
-import standins
-standins.install()
-quiet = standins._Stage.begin
-def begin(stage):
-    print("a library prints")
-    os.write(1, b"so does one in C")
-    quiet(stage)
-standins._Stage.begin = begin
-def no_memory(stage, *_):
-    raise MemoryError
-def fails(stage, *_):
-    raise KeyError("a bug")
-class NoMemory(standins.Segmenter):
-    __call__ = no_memory
-class Fails(standins.Labeller):
-    __call__ = fails
-from SpineSegmentationLib.pipeline import DETECTORS, LABELLERS, SEGMENTERS, SYSTEMS, System
-SEGMENTERS["no-memory"] = NoMemory
-SYSTEMS["no-memory"] = System("standin", "standin", "no-memory")
-LABELLERS["bug"] = Fails
-SYSTEMS["bug"] = System("standin", "bug", "standin")
-def slow(device):
-    standins.DELAY.update(detection=0.1, labelling=0.1, segmentation=0.1)
-    return standins.Detector(device)
-DETECTORS["slow"] = slow
-SYSTEMS["slow"] = System("slow", "standin", "standin")
-from SpineSegmentationLib.worker import main
-main()
-"""
 
 
 class Application:

@@ -13,13 +13,13 @@ from torch import nn
 from SpineSegmentationLib import weights
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.files import write_centroids
+from SpineSegmentationLib.io.values import write_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.training import command
+from SpineSegmentationLib.training.anduin_labelling import LabellingTask, level_distribution
 from SpineSegmentationLib.training.command import RECIPES, train_stage
 from SpineSegmentationLib.training.deformation import Deformation, sample
 from SpineSegmentationLib.training.detection import DetectionTask
-from SpineSegmentationLib.training.labelling import LabellingTask, level_distribution
 from SpineSegmentationLib.training.loop import train
 from SpineSegmentationLib.training.own_masks import believable
 from SpineSegmentationLib.training.segmentation import SegmentationTask

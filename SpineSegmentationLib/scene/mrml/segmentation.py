@@ -8,10 +8,10 @@ import numpy as np
 import slicer
 import vtk
 
-from ..anatomy import Level
-from ..segmentation.mask import Piece
-from ..spine import Centroids
-from ..voxels import Grid
+from ...anatomy import Level
+from ...segmentation.mask import Piece
+from ...spine import Centroids
+from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of, modifying
 from .segment import (
     DIGEST,

@@ -6,8 +6,8 @@ import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..errors import SpineError
-from ..voxels import Voxels, image_of
+from ...errors import SpineError
+from ...voxels import Voxels, image_of
 from .coordinates import FLIP, array_of, to_world
 
 

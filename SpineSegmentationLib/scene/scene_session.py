@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from .client import Transport, WorkerClient
-from .engine import Engine, Events, LocalEngine, Update
-from .errors import SpineError
+from ..errors import SpineError
+from ..session.client import Transport, WorkerClient
+from ..session.engine import Engine, Events, LocalEngine, Update
+from ..session.state import State
 from .mrml.record import Record
 from .mrml.result import Result
 from .mrml.volume import voxels_of
-from .state import State
 
 
 @dataclass(eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..anatomy import Level
+from ...anatomy import Level
 from .coordinates import flipped
 from .points import points_of
 from .record import Record

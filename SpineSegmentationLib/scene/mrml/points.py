@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import vtk
 
-from ..anatomy import Level
-from ..errors import SpineError
-from ..files import CONFIDENCE
-from ..spine import Centroid, Centroids, Point
-from ..state import State
+from ...anatomy import Level
+from ...errors import SpineError
+from ...io.values import CONFIDENCE
+from ...session.state import State
+from ...spine import Centroid, Centroids, Point
 from .coordinates import NEAR, flipped, modifying
 
 UNNAMED = "?"

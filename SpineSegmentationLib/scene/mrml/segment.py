@@ -9,10 +9,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..anatomy import SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
-from ..errors import SpineError
-from ..segmentation.mask import Piece
-from ..voxels import Grid
+from ...anatomy import SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
+from ...errors import SpineError
+from ...segmentation.mask import Piece
+from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of
 
 TERMINOLOGY = "Segmentation category and type - Spine Segmentation"

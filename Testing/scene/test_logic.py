@@ -17,17 +17,17 @@ from scenes import add_transform, add_volume, add_warp, new_scene, save_and_load
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.files import read_centroids
-from SpineSegmentationLib.mrml.box import box_of, same_box
-from SpineSegmentationLib.mrml.coordinates import flipped
-from SpineSegmentationLib.mrml.points import points_of
-from SpineSegmentationLib.mrml.result import Result
-from SpineSegmentationLib.mrml.segment import oriented, piece_of, segments_of
-from SpineSegmentationLib.mrml.segmentation import grid_of
-from SpineSegmentationLib.mrml.volume import ct_of
+from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.scene.logic import SpineLogic
+from SpineSegmentationLib.scene.mrml.box import box_of, same_box
+from SpineSegmentationLib.scene.mrml.coordinates import flipped
+from SpineSegmentationLib.scene.mrml.points import points_of
+from SpineSegmentationLib.scene.mrml.result import Result
+from SpineSegmentationLib.scene.mrml.segment import oriented, piece_of, segments_of
+from SpineSegmentationLib.scene.mrml.segmentation import grid_of
+from SpineSegmentationLib.scene.mrml.volume import ct_of
 from SpineSegmentationLib.segmentation.mask import Piece, paint
-from SpineSegmentationLib.slicer_logic import SpineLogic
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.voxels import Grid
 

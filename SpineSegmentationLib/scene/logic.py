@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .anatomy import Level
-from .errors import SpineError
-from .export import write_surfaces, write_verse
-from .files import write_text
+from ..anatomy import Level
+from ..errors import SpineError
+from ..io.values import write_text
+from ..results.export import write_surfaces, write_verse
+from ..session.state import State
+from ..spine import SpineBox
+from ..systems import DEFAULT
 from .mrml.box import same_box
 from .mrml.coordinates import flipped
 from .mrml.result import Result
@@ -22,9 +25,6 @@ from .mrml.table import rows_of
 from .mrml.vertebrae import Vertebra, vertebrae_of
 from .mrml.volume import voxels_of
 from .scene_session import SceneSession
-from .spine import SpineBox
-from .state import State
-from .systems import DEFAULT
 
 
 class SpineLogic(SceneSession):

@@ -12,14 +12,14 @@ pytest.importorskip("slicer")
 import SimpleITK as sitk
 import standins
 from scenes import add_volume, new_scene
-from test_slicer_logic import CT, FOUND, PIPELINE, drag, fresh, labels, segment_names
-from test_worker import PROGRAM
+from standin_worker import PROGRAM
+from test_logic import CT, FOUND, PIPELINE, drag, fresh, labels, segment_names
 
-from SpineSegmentationLib.client import SubprocessTransport
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.mrml.box import box_of, same_box
-from SpineSegmentationLib.mrml.points import points_of
-from SpineSegmentationLib.slicer_logic import SpineLogic
+from SpineSegmentationLib.scene.logic import SpineLogic
+from SpineSegmentationLib.scene.mrml.box import box_of, same_box
+from SpineSegmentationLib.scene.mrml.points import points_of
+from SpineSegmentationLib.session.client import SubprocessTransport
 
 
 class Panel:

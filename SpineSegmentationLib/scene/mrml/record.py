@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import messages
-from ..anatomy import Level
-from ..engine import Update
-from ..errors import SpineError
-from ..spine import Centroid, Centroids, SpineBox
-from ..state import History, State
-from ..systems import DEFAULT
+from ...anatomy import Level
+from ...errors import SpineError
+from ...session import messages
+from ...session.engine import Update
+from ...session.state import History, State
+from ...spine import Centroid, Centroids, SpineBox
+from ...systems import DEFAULT
 from .box import box_of, same_box, show_box
 from .coordinates import NEAR
 from .current import CurrentSegments

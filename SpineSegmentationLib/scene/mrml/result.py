@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import slicer
 
-from ..errors import SpineError
+from ...errors import SpineError
 
 VOLUME = "SpineSegmentation.volume"
 """The reference by which a node of a result knows its volume."""

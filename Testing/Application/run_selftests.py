@@ -1,7 +1,7 @@
 """Runs all self-tests in a real Slicer from a source checkout; the exit code says whether they passed.
 
     Slicer --testing --no-splash --additional-module-paths SpineSegmentation \
-           --python-script Testing/Slicer/run_selftests.py
+           --python-script Testing/Application/run_selftests.py
 """
 
 import sys

@@ -7,8 +7,8 @@ from contextlib import suppress
 import numpy as np
 import vtk
 
-from ..errors import SpineError
-from ..spine import SpineBox
+from ...errors import SpineError
+from ...spine import SpineBox
 from .coordinates import NEAR, array_of, flipped, modifying, to_world
 
 

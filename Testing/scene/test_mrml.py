@@ -17,9 +17,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.mrml.box import box_of, same_box, show_box
-from SpineSegmentationLib.mrml.points import centroids_of, points_of, show_centroids
-from SpineSegmentationLib.mrml.segment import (
+from SpineSegmentationLib.results.surfaces import surface_of, write_stl
+from SpineSegmentationLib.scene.mrml.box import box_of, same_box, show_box
+from SpineSegmentationLib.scene.mrml.points import centroids_of, points_of, show_centroids
+from SpineSegmentationLib.scene.mrml.segment import (
     TERMINOLOGY,
     ShownSegment,
     oriented,
@@ -29,12 +30,11 @@ from SpineSegmentationLib.mrml.segment import (
     segments_of,
     terminology,
 )
-from SpineSegmentationLib.mrml.segmentation import grid_of, restore_segment, show_segments
-from SpineSegmentationLib.mrml.table import rows_of, show_table
-from SpineSegmentationLib.mrml.volume import ct_of
+from SpineSegmentationLib.scene.mrml.segmentation import grid_of, restore_segment, show_segments
+from SpineSegmentationLib.scene.mrml.table import rows_of, show_table
+from SpineSegmentationLib.scene.mrml.volume import ct_of
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
-from SpineSegmentationLib.surfaces import surface_of, write_stl
 from SpineSegmentationLib.voxels import Grid
 
 TURNED = Rotation.from_euler("xyz", [10, 20, -30], degrees=True).as_matrix()

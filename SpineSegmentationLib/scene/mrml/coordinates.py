@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import numpy as np
 import vtk
 
-from ..errors import SpineError
-from ..spine import Point
+from ...errors import SpineError
+from ...spine import Point
 
 NEAR = 1e-3
 """mm; nodes keep what they are given no better than this, so nearer values are the same."""
