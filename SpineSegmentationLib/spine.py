@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
 
 from .anatomy import Level
 from .errors import SpineError
+from .numbering import Numbering, Reading
 
 Point = tuple[float, float, float]
 
@@ -94,11 +95,16 @@ class Centroid:
 class Centroids:
     """The centroids of one scan, each level at most once, kept in the order of the column from the head down.
 
+    Attributes:
+        points: one for every vertebra.
+        numbering: the labeller's verdict on the names; None when a person set or changed any of the centroids.
+
     Raises:
-        SpineError: a level occurs twice.
+        SpineError: a level occurs twice, or a verdict is on another number of vertebrae.
     """
 
     points: tuple[Centroid, ...] = ()
+    numbering: Numbering | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         points = tuple(sorted(self.points, key=lambda point: point.level.rank))
@@ -106,6 +112,8 @@ class Centroids:
             if upper.level == lower.level:
                 raise SpineError(f"{upper.level.name} is given twice; rename or delete one of the two")
         object.__setattr__(self, "points", points)
+        if self.numbering and any(len(reading.levels) != len(points) for reading in self.numbering.readings):
+            raise SpineError("the verdict on the names belongs to another number of vertebrae")
 
     def __iter__(self) -> Iterator[Centroid]:
         return iter(self.points)
@@ -141,6 +149,11 @@ class Centroids:
         """With one centroid at another place, confirmed by a person (confidence 1)."""
         old = self[level]
         return Centroids(tuple(replace(p, position=position, confidence=1.0) if p is old else p for p in self.points))
+
+    def read_as(self, reading: Reading) -> Centroids:
+        """The same places, named as in a reading that a person chose (confidence 1)."""
+        pairs = zip(self.points, reading.levels, strict=True)
+        return Centroids(tuple(replace(point, level=level, confidence=1.0) for point, level in pairs))
 
 
 @dataclass(frozen=True)
