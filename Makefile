@@ -30,7 +30,7 @@ benchmark: $(READY)  ## time and memory
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ROLES = ("detector", "labeller", "segmenter")
+"""Who does the three stages, in their order."""
+
 
 @dataclass(frozen=True)
 class System:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from SpineSegmentationLib.cli import ROLES
 from SpineSegmentationLib.io.values import write_json
 from SpineSegmentationLib.pipeline import STAGES, Pipeline
-from SpineSegmentationLib.systems import DEFAULT
+from SpineSegmentationLib.systems import DEFAULT, ROLES
 
 
 def add_stages(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,72 @@
+"""The options that several commands share, and the types of what is given to them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..anatomy import Level
+from ..systems import DEFAULT, ROLES, SYSTEMS
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+
+
+def add_scans(parser: argparse.ArgumentParser) -> None:
+    """The scans to read, how they are read, and where what is made of them goes."""
+    parser.add_argument(
+        "input", type=Path, nargs="+", metavar="INPUT", help="CT file, DICOM folder, or a folder of these"
+    )
+    add_output(parser)
+    parser.add_argument("--series", metavar="UID", help="the series to take from a DICOM folder")
+    parser.add_argument(
+        "--force", action="store_true", help="take the values as Hounsfield units, whatever they look like"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
+
+
+def add_system(parser: argparse.ArgumentParser, last: str) -> None:
+    """The system, its stages up to the role ``last`` one by one, and the device."""
+    parser.add_argument("--system", default=DEFAULT, choices=SYSTEMS)
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
+    for role in ROLES[: ROLES.index(last) + 1]:
+        parser.add_argument(f"--{role}", metavar="NAME", help=f"this {role} instead of the system's own")
+
+
+def add_box(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--box", metavar="x0,y0,z0,x1,y1,z1", help="use this spine box (LPS mm), detect none")
+
+
+def levels(text: str) -> tuple[Level, ...]:
+    """``L3,L4``."""
+    try:
+        return tuple(Level.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """``NAME=DIR``."""
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(folder)
+
+
+def spacing(text: str) -> tuple[float, ...]:
+    """``x,y,z`` in mm."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3 or not all(0.1 <= number <= 10 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is not x,y,z with 0.1 to 10 mm each")
+    return numbers
+
+
+def count(text: str) -> int:
+    """A number of 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return int(text)

@@ -1,0 +1,44 @@
+"""What is said to the person at the command line, and the exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+OK, SOME_FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Console:
+    """Standard output and standard error. On a terminal, progress is one line that is written anew each time."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._pending = False
+
+    def result(self, text: str) -> None:
+        self._clear()
+        print(text, flush=True)
+
+    def message(self, text: str) -> None:
+        """A warning or an error, in one line; shown even when quiet."""
+        self._clear()
+        print(" ".join(text.split()), file=sys.stderr, flush=True)
+
+    def progress(self, text: str) -> None:
+        if self.quiet:
+            return
+        self._clear()
+        self._pending = sys.stderr.isatty()
+        print(text, end="" if self._pending else "\n", file=sys.stderr, flush=True)
+
+    def _clear(self) -> None:
+        if self._pending:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self._pending = False
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """A table as text, its columns aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

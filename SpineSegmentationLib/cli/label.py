@@ -1,0 +1,21 @@
+"""``label``."""
+
+from __future__ import annotations
+
+import argparse
+
+from .arguments import add_box, add_scans, add_system
+from .console import Console
+from .stages import run_until
+
+ABOUT = "the names and places of the vertebrae in every scan"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scans(parser)
+    add_box(parser)
+    add_system(parser, "labeller")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    return run_until("labelling", arguments, console)

@@ -1,0 +1,25 @@
+"""``segment``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .arguments import add_box, add_scans, add_system, levels
+from .console import Console
+from .stages import run_until
+
+ABOUT = "label map, centroids, measurements and picture of every scan"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scans(parser)
+    given = parser.add_mutually_exclusive_group()
+    add_box(given)
+    given.add_argument("--centroids", type=Path, metavar="FILE", help="use these centroids: VerSe or Slicer JSON")
+    parser.add_argument("--only", type=levels, metavar="L3,L4", help="segment these vertebrae alone")
+    add_system(parser, "segmenter")
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    return run_until("segmentation", arguments, console)

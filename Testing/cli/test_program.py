@@ -1,0 +1,91 @@
+"""Unusable calls, each told in one line; the console; what --help loads."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from calls import segment
+
+from SpineSegmentationLib import cli, weights
+from SpineSegmentationLib.cli.console import Console
+
+UNUSABLE = {
+    "no command": [],
+    "no output": ["segment", "IN"],
+    "box without numbers": ["segment", "IN", "--output", "OUT", "--box", "1,2"],
+    "box without extent": ["segment", "IN", "--output", "OUT", "--box", "0,0,0,0,9,9"],
+    "box and centroids": ["segment", "IN", "--output", "OUT", "--box", "-1,0,0,1,9,9", "--centroids", "IN"],
+    "unknown vertebra": ["segment", "IN", "--output", "OUT", "--only", "L3,L9"],
+    "unknown system": ["segment", "IN", "--output", "OUT", "--system", "none"],
+    "unknown labeller": ["label", "IN", "--output", "OUT", "--labeller", "none"],
+    "stage of another command": ["detect", "IN", "--output", "OUT", "--segmenter", "standin"],
+    "unknown device": ["segment", "IN", "--output", "OUT", "--device", "gpu"],
+    "absent CUDA device": ["segment", "IN", "--output", "OUT", "--device", "cuda:99"],
+    "no such input": ["segment", "OUT", "--output", "OUT"],
+    "no such centroids": ["segment", "IN", "--output", "OUT", "--centroids", "OUT"],
+    "one box for two scans": ["segment", "TWO", "--output", "OUT", "--box=-1,0,0,1,9,9"],
+    "output is a file": ["segment", "IN", "--output", "IN"],
+    "no such truth": ["evaluate", "--truth", "OUT", "--prediction", "a=OUT", "--report", "OUT"],
+    "prediction without name": ["evaluate", "--truth", "TWO", "--prediction", "TWO", "--report", "OUT"],
+    "spacing": ["phantom", "--output", "OUT", "--spacing", "1,1"],
+    "steps": ["train", "labelling", "--output", "OUT", "--steps", "-3"],
+}
+
+
+@pytest.mark.parametrize("words", UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_call_is_exit_code_2(called, words, two, tmp_path, capsys):
+    places = {"IN": two / "one_ct.nii.gz", "TWO": two, "OUT": tmp_path / "out"}
+    try:
+        code = cli.main([str(places.get(word, word)).replace("a=OUT", f"a={two}") for word in words])
+    except SystemExit as stop:
+        code = stop.code
+    told = capsys.readouterr()
+    assert code == 2 and told.out == "" and "error: " in told.err and "Traceback" not in told.err
+    assert not called
+
+
+def test_cuda_that_is_not_there(called, monkeypatch, scan, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert segment(scan, "--device", "cuda", to=tmp_path / "out") == 2
+    assert "use --device cpu" in capsys.readouterr().err
+
+
+def test_missing_or_replaced_weights(monkeypatch, scan, tmp_path, capsys):
+    place = tmp_path / "models"
+    place.mkdir()
+    monkeypatch.setattr(weights, "FOLDERS", (place,))
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
+    assert "missing" in capsys.readouterr().err
+    entry = {"sha256": "0" * 64, "width": "compact"}
+    (place / weights.REGISTRY).write_text(json.dumps({"anduin-detection": entry}))
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
+    assert "anduin-detection.safetensors: the weights are missing" in capsys.readouterr().err
+    (place / "anduin-detection.safetensors").write_bytes(b"something else")
+    assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
+    assert "wrong checksum" in capsys.readouterr().err and list((tmp_path / "out").iterdir()) == []
+
+
+def test_progress_on_a_terminal_is_one_line(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    console = Console()
+    console.progress("a long line")
+    console.progress("b")
+    console.message("warning")
+    assert sys.stderr.getvalue() == "a long line\r\x1b[Kb\r\x1b[Kwarning\n"
+
+
+def test_help_and_version_load_nothing_heavy():
+    code = (
+        "import sys\nfrom SpineSegmentationLib import cli\n"
+        "try: cli.main(['segment', '--help'])\nexcept SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'torch', 'numpy', 'SimpleITK'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "--centroids" in done.stdout, done.stderr

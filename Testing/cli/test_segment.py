@@ -1,0 +1,142 @@
+"""``segment``, ``label`` and ``detect``: what one scan becomes."""
+
+import csv
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import SimpleITK as sitk
+import standins
+import torch
+from calls import ENDINGS, outputs_of, segment
+
+from SpineSegmentationLib import cli, pipeline
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.io.ct import read_ct, same_grid, write_image
+from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.systems import DEFAULT
+
+L = Level
+
+LEVELS = (L.T11, L.T12, L.L1)
+
+
+def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
+    assert segment(scan, to=tmp_path / "out") == 0
+    assert called == ["detection", "labelling"] + 3 * ["segmentation"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(f"one{ending}" for ending in ENDINGS)
+
+    expected = Pipeline().run(read_ct(scan).image)
+    labels = sitk.ReadImage(str(tmp_path / "out" / "one_seg-vert_msk.nii.gz"))
+    assert same_grid(labels, ct) and labels.GetPixelID() == sitk.sitkUInt8
+    truth, found = (sitk.GetArrayFromImage(image) for image in (expected.label_map, labels))
+    assert np.array_equal(truth, found) and np.unique(found).tolist() == [0, *LEVELS]
+
+    centroids = read_centroids(tmp_path / "out" / "one_seg-subreg_ctd.json", labels)
+    assert centroids.levels == LEVELS
+    assert np.allclose(centroids.positions, expected.centroids.positions, atol=1e-5)
+    assert [c.confidence for c in centroids] == [c.confidence for c in expected.centroids]
+
+    rows = list(csv.DictReader((tmp_path / "out" / "one_measurements.csv").open()))
+    assert [row["label"] for row in rows] == ["T11", "T12", "L1"]
+    assert sitk.ReadImage(str(tmp_path / "out" / "one_seg-vert_snp.png")).GetNumberOfComponentsPerPixel() == 3
+
+    run = json.loads((tmp_path / "out" / "one_run.json").read_text())
+    assert run["input"]["source"] == str(scan) and run["system"] == DEFAULT and run["device"] in ("cpu", "cuda")
+    assert run["weights"]["labelling"] == [{"name": "standin-labelling", "sha256": "labelling", "width": "none"}]
+    assert {"reading", "detection", "labelling", "segmentation"} <= run["seconds"].keys()
+    assert np.allclose(run["box"]["box"], [*expected.box.lower, *expected.box.upper], atol=1e-4)
+    assert run["versions"]["torch"] == torch.__version__ and run["warnings"] == []
+
+    told = capsys.readouterr()
+    assert told.out == f"one: T11 T12 L1 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
+    assert "one: segmentation, vertebra 2 of 3 (T12)\n" in told.err
+
+
+def test_a_stage_replaces_the_systems_own(called, monkeypatch, scan, tmp_path, capsys):
+    class TwoNetworks(standins.Labeller):
+        def __init__(self, device):
+            super().__init__(device)
+            first, second = (replace(self.weights[0], name=name) for name in ("first", "second"))
+            self.weights = (first, second)
+            self.runners = tuple(SimpleNamespace(warnings=[f"{name} is slow"]) for name in ("first", "second"))
+
+    monkeypatch.setitem(pipeline.LABELLERS, "two", TwoNetworks)
+    assert segment(scan, "--labeller", "two", "--segmenter", "standin", to=tmp_path / "out") == 0
+    run = json.loads((tmp_path / "out" / "one_run.json").read_text())
+    assert run["system"] == DEFAULT
+    assert run["stages"] == {"detector": "standin", "labeller": "two", "segmenter": "standin"}
+    assert [one["name"] for one in run["weights"]["labelling"]] == ["first", "second"]
+    assert run["warnings"] == ["first is slow", "second is slow"]
+    capsys.readouterr()
+    assert segment(scan, "--labeller", "none", "--overwrite", to=tmp_path / "out") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "labeller 'none' is unknown; known are anduin" in line and line.endswith("two")
+
+
+def test_quiet_says_nothing_but_the_result(called, scan, tmp_path, capsys):
+    assert segment(scan, "--quiet", to=tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert told.err == "" and told.out.startswith("one: T11 T12 L1")
+
+
+def test_detect_and_label_stop_after_their_stage(called, scan, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["detect", str(scan), "--output", str(out)]) == 0
+    assert called == ["detection"] and [path.name for path in out.iterdir()] == ["one_box.json"]
+    box = json.loads((out / "one_box.json").read_text())["box"]
+    printed = capsys.readouterr().out.split(": ")[1].split(" -> ")[0]
+    assert np.allclose([float(v) for v in printed.split(",")], box, atol=0.06)
+
+    # What detect printed (it begins with a minus here) is what --box takes.
+    assert printed.startswith("-")
+    called.clear()
+    assert cli.main(["label", str(scan), "--box", printed, "--output", str(out), "--overwrite"]) == 0
+    assert called == ["labelling"]
+    assert sorted(path.name for path in out.iterdir()) == ["one_box.json", "one_seg-subreg_ctd.json"]
+
+
+def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):
+    box = SpineBox.of_image(ct)
+    upper_two = (*box.lower[:2], box.lower[2] + 18, *box.upper)
+    assert segment(scan, "--box", ",".join(map(str, upper_two)), to=tmp_path / "boxed") == 0
+    assert called == ["labelling"] + 2 * ["segmentation"]
+
+    called.clear()
+    file = tmp_path / "boxed" / "one_seg-subreg_ctd.json"
+    assert segment(scan, "--centroids", file, "--only", "T12", to=tmp_path / "given") == 0
+    assert called == ["segmentation"]
+    labels = sitk.ReadImage(str(tmp_path / "given" / "one_seg-vert_msk.nii.gz"))
+    assert np.unique(sitk.GetArrayViewFromImage(labels)).tolist() == [0, L.T12]
+    # The other centroids are still handed on.
+    assert read_centroids(tmp_path / "given" / "one_seg-subreg_ctd.json", labels).levels == (L.T11, L.T12)
+    run = json.loads((tmp_path / "given" / "one_run.json").read_text())
+    assert run["given"]["centroids"] == str(file) and run["given"]["only"] == ["T12"]
+    assert "one: T12 -> " in capsys.readouterr().out
+
+
+def test_no_spine_is_an_empty_result_with_a_warning(called, tmp_path, capsys):
+    voxels = np.random.default_rng(0).integers(-1000, 200, (20, 20, 20)).astype(np.int16)
+    write_image(sitk.GetImageFromArray(voxels), tmp_path / "leg.nrrd")
+    assert segment(tmp_path / "leg.nrrd", to=tmp_path / "out") == 0
+    assert outputs_of(tmp_path / "out", "leg") == list(ENDINGS)
+    labels = sitk.ReadImage(str(tmp_path / "out" / "leg_seg-vert_msk.nii.gz"))
+    assert labels.GetSize() == (20, 20, 20) and not sitk.GetArrayViewFromImage(labels).any()
+    assert len(read_centroids(tmp_path / "out" / "leg_seg-subreg_ctd.json", labels)) == 0
+    assert (tmp_path / "out" / "leg_measurements.csv").read_text().count("\n") == 1
+    told = capsys.readouterr()
+    assert "leg: warning: no spine was found" in told.err and told.out.startswith("leg: no vertebra")
+    assert json.loads((tmp_path / "out" / "leg_run.json").read_text())["warnings"] != []
+    assert cli.main(["detect", str(tmp_path / "leg.nrrd"), "--output", str(tmp_path / "box")]) == 0
+    assert json.loads((tmp_path / "box" / "leg_box.json").read_text())["box"] is None
+
+
+def test_a_field_of_view_with_one_vertebra(called, tmp_path, capsys):
+    write_image(standins.spine_ct(1), tmp_path / "short.nii.gz")
+    assert segment(tmp_path / "short.nii.gz", to=tmp_path / "out") == 0
+    (row,) = csv.DictReader((tmp_path / "out" / "short_measurements.csv").open())
+    assert row["label"] == "T11" and float(row["volume_mm3"]) > 500
+    assert capsys.readouterr().out.startswith("short: T11 ->")
