@@ -27,3 +27,11 @@ def turn(axis: int, degrees: float) -> np.ndarray:
     others = [i for i in range(3) if i != axis]
     matrix[np.ix_(others, others)] = [[c, -s], [s, c]]
     return matrix
+
+
+def blank(shape, spacing, origin=(0.0, 0.0, 0.0)) -> sitk.Image:
+    """An upright grid of that shape (z, y, x) with equal spacing along every axis."""
+    image = sitk.Image([int(n) for n in reversed(shape)], sitk.sitkFloat32)
+    image.SetSpacing((spacing,) * 3)
+    image.SetOrigin(origin)
+    return image

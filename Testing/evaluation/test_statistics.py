@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_report import level_range
+from spines import level_range
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.evaluation.ranking import combine, p_value

@@ -101,3 +101,9 @@ def test_pooling_and_unpooling_move_nothing(length):
     back = unpooled(pooled, 2, (length, 6))
     assert back.shape == ramp.shape
     torch.testing.assert_close(back[:, :, 2:-2], ramp[:, :, 2:-2])
+
+
+def test_gaussian_of_two_points_is_their_maximum():
+    both = gaussians(np.array([[2.0], [8.0]]), (11,), 1.0)
+    each = torch.maximum(gaussians(np.array([[2.0]]), (11,), 1.0), gaussians(np.array([[8.0]]), (11,), 1.0))
+    torch.testing.assert_close(both, each)

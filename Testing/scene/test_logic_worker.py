@@ -12,8 +12,8 @@ pytest.importorskip("slicer")
 import SimpleITK as sitk
 import standins
 from scenes import add_volume, new_scene
+from segmented import CT, FOUND, PIPELINE, drag, fresh, labels, segment_names
 from standin_worker import PROGRAM
-from test_logic import CT, FOUND, PIPELINE, drag, fresh, labels, segment_names
 
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.scene.logic import SpineLogic
