@@ -84,3 +84,13 @@ def not_numbers(path: Path, header: Header) -> np.ndarray | None:
         data = file.read(math.prod(header.dim) * header.bits // 8)
     found = ~np.isfinite(np.frombuffer(data, header.order + FLOATS[header.data_type]))
     return found if found.any() else None
+
+
+def extensions(path: Path) -> bytes:
+    """What stands between the header and the voxels, such as label tables; empty when the file cannot be read."""
+    try:
+        start = read_header(path).start
+        with _open(path) as file:
+            return file.read(start)[352:]
+    except (EOFError, OSError, zlib.error):
+        return b""

@@ -1,0 +1,261 @@
+"""Segmentations of others as they lie in their files: named segments on a grid, nothing resampled, nothing mended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from ..anatomy import Level
+from ..errors import SpineError
+from ..io import nifti
+from ..io.dicom import is_dicom
+from ..io.image_files import NIFTI, check_intact, extension, read_volume
+from ..segmentation.mask import Piece, Place
+from ..voxels import Grid
+from .codes import CodeTable, choose
+from .names import level_of_name, level_of_terminology
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignSegment:
+    """One segment.
+
+    Attributes:
+        name: what it is called there.
+        level: the vertebra that is meant.
+        piece: its voxels on the grid of the mask.
+    """
+
+    name: str
+    level: Level
+    piece: Piece
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignMask:
+    """What somebody else made.
+
+    Attributes:
+        grid: where the voxels lie; its axes may be sheared.
+        segments: of vertebrae, each with voxels; they may overlap, and two may be of one level.
+        source: where it comes from, for people.
+        others: names of what is no vertebra and is left out.
+        notes: how it was read, one line each.
+
+    Raises:
+        SpineError: no segment is a vertebra with voxels.
+    """
+
+    grid: Grid
+    segments: tuple[ForeignSegment, ...]
+    source: str
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(one for one in self.segments if one.piece.voxels.size))
+        if not self.segments:
+            held = f"only {', '.join(self.others[:8])}" if self.others else "nothing but background"
+            raise SpineError(f"{self.source} holds no vertebra, {held}; give the mask of vertebrae, or its --codes")
+
+
+def read_mask(path: str | Path, table: CodeTable | None = None) -> ForeignMask:
+    """A segmentation from files.
+
+    A volume file is a label map (or, with names inside, a segmentation of Slicer); a folder of volume files is one
+    mask for each vertebra, named as TotalSegmentator names them; a DICOM file is a SEG.
+
+    Args:
+        table: what the numbers of a label map mean; None: told by the file, or guessed from order and place.
+
+    Raises:
+        SpineError: not there, damaged, no vertebra in it, no known numbers, not 3D.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if any(is_dicom(file) for file in path.iterdir() if file.is_file()):
+            return _read_dicom_folder(path)
+        return _read_folder(path)
+    if not path.is_file():
+        raise SpineError(f"{path} does not exist; give a label map, a folder of masks, or a DICOM SEG")
+    if not extension(path) and is_dicom(path):
+        return _read_dicom(path)
+    if extension(path) in (".nrrd", ".nhdr") and (segments := _slicer_segments(path)):
+        return _read_slicer(path, segments)
+    notes: list[str] = []
+    image = read_volume(path, notes)
+    return from_labels(image, str(path), table, _names_in(path), notes)
+
+
+def from_labels(
+    image: sitk.Image,
+    source: str,
+    table: CodeTable | None = None,
+    names: Mapping[int, str] | None = None,
+    notes: list[str] | None = None,
+) -> ForeignMask:
+    """The segments of a label map of whole numbers, 0 for no bone.
+
+    Args:
+        source: what it is, for messages.
+        table: what the numbers mean; None: see :func:`codes.choose`.
+        names: what the file says about its numbers.
+        notes: lines that are there already.
+
+    Raises:
+        SpineError: broken or negative numbers, empty, or numbers of no known table.
+    """
+    labels = _whole_numbers(image, source)
+    present = np.flatnonzero(np.bincount(labels.ravel()))
+    codes = [int(code) for code in present if code]
+    notes = list(notes or ())
+    if not codes:
+        raise SpineError(f"{source} is empty: it holds no segment at all; give the mask of vertebrae")
+    places = ndimage.find_objects(labels)
+    if table is None:
+        table, why = choose({code: _height(image, labels, code, places[code - 1]) for code in codes}, names)
+        notes.append(why)
+    unknown = [code for code in codes if code not in table.levels and code not in table.others]
+    if unknown:
+        notes.append(f"unknown numbers are left out: {', '.join(map(str, unknown))} ({table.name} does not know them)")
+    segments, others = [], []
+    for code in codes:
+        name = (names or {}).get(code, str(code))
+        level = table.levels.get(code)
+        if level is None:
+            others.append(name)
+            continue
+        place = places[code - 1]
+        piece = Piece.of(labels[place] == code, tuple(axis.start for axis in reversed(place)))
+        segments.append(ForeignSegment(name, level, piece))
+    return ForeignMask(Grid.of(image), tuple(segments), source, tuple(others), tuple(notes))
+
+
+def _whole_numbers(image: sitk.Image, source: str) -> np.ndarray:
+    array = sitk.GetArrayViewFromImage(image)
+    if array.dtype.kind == "f" and not (np.all(np.isfinite(array)) and np.all(array == np.rint(array))):
+        raise SpineError(
+            f"{source} holds broken numbers: it is no label map; save it with nearest neighbour, as integers"
+        )
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > 65535:
+        raise SpineError(f"{source} holds numbers from {low} to {high}: it is no label map, perhaps a CT")
+    return array.astype(np.uint16)
+
+
+def _height(image: sitk.Image, labels: np.ndarray, code: int, place: Place) -> float:
+    """Mean height of the voxels of one number, mm along the S axis of LPS."""
+    here = labels[place] == code
+    middle = []
+    for axis in (2, 1, 0):
+        along = np.count_nonzero(here, axis=tuple({0, 1, 2} - {axis}))
+        middle.append(place[axis].start + along @ np.arange(len(along)) / along.sum())
+    return image.TransformContinuousIndexToPhysicalPoint(middle)[2]
+
+
+def _names_in(path: Path) -> dict[int, str]:
+    """The label table that TotalSegmentator, for one, puts into the extension of a NIfTI header."""
+    if extension(path) not in NIFTI:
+        return {}
+    text = nifti.extensions(path).decode("utf-8", "replace")
+    entries = re.findall(r'<Label\b[^>]*\bKey="(\d+)"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]*)', text)
+    return {int(code): name.strip() for code, name in entries if int(code)}
+
+
+def _read_folder(path: Path) -> ForeignMask:
+    """One file for each vertebra, its name that of the vertebra; other files are left out."""
+    files = [file for file in sorted(path.iterdir()) if extension(file) and not file.name.startswith(".")]
+    named = [(file, level_of_name(file.name[: -len(extension(file))])) for file in files]
+    segments, notes, grid = [], [], None
+    for file, level in named:
+        if level is None:
+            continue
+        image = read_volume(file, notes)
+        if grid is not None and not grid.same_as(Grid.of(image)):
+            raise SpineError(
+                f"{file} lies on another grid than the other masks of its folder; give the masks of one scan"
+            )
+        grid = grid or Grid.of(image)
+        segments.append(
+            ForeignSegment(
+                file.name[: -len(extension(file))], level, Piece.of(_whole_numbers(image, str(file)), (0, 0, 0))
+            )
+        )
+    if grid is None:
+        raise SpineError(f"{path} holds no mask named after a vertebra, such as vertebrae_L1.nii.gz")
+    others = tuple(file.name for file, level in named if level is None)
+    return ForeignMask(grid, tuple(segments), str(path), others, tuple(notes))
+
+
+def _slicer_segments(path: Path) -> list[dict[str, str]]:
+    """The segments that Slicer describes in the header of a ``.seg.nrrd``, none for another file."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        # The reader of volumes tells why.
+        return []
+    segments: dict[int, dict[str, str]] = {}
+    for key in reader.GetMetaDataKeys():
+        if match := re.fullmatch(r"Segment(\d+)_(\w+)", key):
+            segments.setdefault(int(match[1]), {})[match[2]] = reader.GetMetaData(key)
+    return [segments[number] for number in sorted(segments)]
+
+
+def _read_slicer(path: Path, described: list[dict[str, str]]) -> ForeignMask:
+    check_intact(path)
+    try:
+        image = sitk.ReadImage(str(path))
+        layers = [image]
+        if image.GetNumberOfComponentsPerPixel() > 1:
+            layers = [sitk.VectorIndexSelectionCast(image, i) for i in range(image.GetNumberOfComponentsPerPixel())]
+        arrays = [_whole_numbers(layer, str(path)) for layer in layers]
+    except RuntimeError as error:
+        raise SpineError(f"{path} cannot be read as a segmentation of Slicer; save it again") from error
+    segments, others, notes = [], [], []
+    for number, one in enumerate(described):
+        name = one.get("Name") or one.get("ID") or f"segment {number + 1}"
+        level = level_of_segment(name, _terminology(one.get("Tags", "")), notes)
+        layer, value = int(one.get("Layer", 0)), int(one.get("LabelValue", number + 1))
+        if level is None:
+            others.append(name)
+        elif layer < len(arrays):
+            segments.append(ForeignSegment(name, level, Piece.of(arrays[layer] == value, (0, 0, 0))))
+    return ForeignMask(Grid.of(layers[0]), tuple(segments), str(path), tuple(others), tuple(notes))
+
+
+def _terminology(tags: str) -> str:
+    match = re.search(r"(?:TerminologyEntry|Segmentation\.TerminologyEntry):([^|]*)", tags)
+    return match[1] if match else ""
+
+
+def level_of_segment(name: str, terminology: str, notes: list[str]) -> Level | None:
+    """The vertebra of a segment that has a name and a terminology entry in Slicer's notation.
+
+    Where they differ the name counts, which a person sees and changes; a note says so.
+    """
+    named, coded = level_of_name(name), level_of_terminology(terminology)
+    if named is not None and coded is not None and named != coded:
+        notes.append(f"the segment {name!r} is coded as {coded.name}; taken by its name, {named.name}")
+    return named if named is not None else coded
+
+
+def _read_dicom(path: Path) -> ForeignMask:
+    # DICOM results need packages that Slicer does not have.
+    from ..dicom.seg_reader import read_seg
+
+    return read_seg(path)
+
+
+def _read_dicom_folder(path: Path) -> ForeignMask:
+    files = [file for file in sorted(path.iterdir()) if is_dicom(file)]
+    if len(files) != 1:
+        raise SpineError(f"{path} holds {len(files)} DICOM files; give the one SEG")
+    return _read_dicom(files[0])
