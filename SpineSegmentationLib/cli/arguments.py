@@ -26,6 +26,12 @@ def add_scans(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
 
 
+def add_shard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only the I-th of N shares of the scans; all shares may run at the same time"
+    )
+
+
 def add_system(parser: argparse.ArgumentParser, last: str) -> None:
     """The system, its stages up to the role ``last`` one by one, and the device."""
     parser.add_argument("--system", default=DEFAULT, choices=SYSTEMS)

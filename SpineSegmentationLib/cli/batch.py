@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SpineError
 from .console import Console
 
-NO_MEMORY = "not enough memory; close other programs, segment fewer vertebrae (--only), or use --device cpu"
+if TYPE_CHECKING:
+    from ..cohort.order import Order
+    from ..cohort.processor import Job, Open, Outcome
+    from ..cohort.shard import Shard
+    from ..pipeline import Pipeline, Progress
 
 
 def find(inputs: Sequence[Path], console: Console) -> tuple[list[Path], int]:
@@ -42,32 +49,96 @@ def make_writable(folder: Path) -> None:
         raise SpineError(f"{folder} cannot be written: {error.strerror}; choose another --output") from error
 
 
-def each(scans: Sequence[Path], names: Sequence[str], console: Console, one: Callable[[Path, str, str], None]) -> int:
-    """Calls ``one(path, name, about)`` for every scan; ``about`` begins each line said about it.
+class Told:
+    """Tells a person what becomes of scans: every line begins with the scan's number and name.
 
-    Returns:
-        how many scans failed; each has been told in a line.
+    Attributes:
+        outcomes: of the scans that have ended.
     """
-    failed = 0
-    for number, (path, name) in enumerate(zip(scans, names, strict=True), start=1):
-        about = f"[{number}/{len(scans)}] {name}: " if len(scans) > 1 else f"{name}: "
-        try:
-            one(path, name, about)
-        except SpineError as error:
-            console.message(f"{about}error: {error}")
-            failed += 1
-        except Exception as error:
-            failed += 1
-            if _is_out_of_memory(error):
-                console.message(f"{about}error: {path}: {NO_MEMORY}")
-            else:
-                console.message(f"{about}error: {path}: unexpected {type(error).__name__}; please report what follows")
-                traceback.print_exc()
-    return failed
+
+    def __init__(self, console: Console, names: Sequence[str]) -> None:
+        self._console, self._number, self.outcomes = console, {name: n for n, name in enumerate(names, 1)}, []
+
+    def _about(self, job: Job) -> str:
+        total = len(self._number)
+        return f"[{self._number[job.name]}/{total}] {job.name}: " if total > 1 else f"{job.name}: "
+
+    def begun(self, open: Open) -> None:
+        about = self._about(open.job)
+        self._console.progress(f"{about}read {open.scan.source}")
+        for warning in open.scan.warnings:
+            self._console.message(f"{about}warning: {warning}")
+
+    def progress(self, job: Job, step: Progress) -> None:
+        part = f", vertebra {step.done} of {step.total} ({step.level.name})" if step.level else ""
+        self._console.progress(f"{self._about(job)}{step.stage}{part}")
+
+    def again(self, outcome: Outcome) -> None:
+        self._console.progress(f"{self._about(outcome.job)}{outcome.reason}: once more when the others are through")
+
+    def ended(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        about = self._about(outcome.job)
+        for warning in outcome.warnings:
+            self._console.message(f"{about}warning: {warning}")
+        if outcome.status == "done":
+            self._console.result(f"{outcome.job.name}: {outcome.found} -> {outcome.files[0]}")
+        elif outcome.status == "failed":
+            self._console.message(f"{about}error: {outcome.reason}")
+            if outcome.traceback:
+                print(outcome.traceback, file=sys.stderr, flush=True)
+        else:
+            self._console.message(f"{about}{outcome.reason}")
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch and ITK report it as RuntimeError, each in its own words; torch.OutOfMemoryError is one, too.
-    text = str(error).lower()
-    words = ("out of memory", "bad_alloc", "bad allocation", "allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(word in text for word in words))
+def carry_out(order: Order, scans: Sequence[Path], shard: Shard | None, words: Sequence[str], console: Console) -> int:
+    """Carries out an order on the scans of a shard in this process, and returns how many of them failed.
+
+    More than one scan are a cohort: there is a record of the run and a table of all scans then.
+
+    Args:
+        words: of the call.
+    """
+    from ..cohort.batch import run_batch
+    from ..cohort.processor import Processor, jobs_of
+
+    jobs = jobs_of(scans, shard)
+    if not jobs:
+        console.message(f"none of the {len(scans)} scans falls into shard {shard}")
+        return 0
+    processor = Processor(order)
+    told = Told(console, [job.name for job in jobs])
+    if len(scans) == 1:
+        run_batch(processor, jobs, told)
+    else:
+        with recorded(order, processor.pipeline, jobs, shard, words, told, console):
+            run_batch(processor, jobs, told)
+    return sum(outcome.status == "failed" for outcome in told.outcomes)
+
+
+@contextmanager
+def recorded(
+    order: Order,
+    pipeline: Pipeline,
+    jobs: Sequence[Job],
+    shard: Shard | None,
+    words: Sequence[str],
+    told: Told,
+    console: Console,
+) -> Iterator[None]:
+    """Writes the record of a run over many scans when it begins and ends, and then the tables of the cohort."""
+    from ..cohort.manifest import Manifest
+    from ..cohort.tables import write_tables
+
+    manifest = Manifest.begin(words, order, pipeline, jobs, shard)
+    try:
+        yield
+    except BaseException:
+        manifest.end(told.outcomes, interrupted=True)
+        raise
+    manifest.end(told.outcomes)
+    counted = Counter(outcome.status.value for outcome in told.outcomes)
+    table, problems = write_tables(order.output)
+    for problem in problems:
+        console.message(f"warning: {problem}")
+    console.progress(f"{', '.join(f'{number} {status}' for status, number in counted.items())}; all scans: {table}")

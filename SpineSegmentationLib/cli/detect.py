@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import add_scans, add_system
+from .arguments import add_scans, add_shard, add_system
 from .console import Console
 from .stages import run_until
 
@@ -13,6 +13,7 @@ ABOUT = "the box of the spine in every scan"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scans(parser)
+    add_shard(parser)
     add_system(parser, "detector")
 
 

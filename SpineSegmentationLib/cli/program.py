@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with code 2 for an unusable call, 0 for --help and --version.
     """
-    arguments = _parser().parse_args(_with_joined_box(sys.argv[1:] if argv is None else argv))
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser().parse_args(_with_joined_box(words), argparse.Namespace(words=words))
     console = Console(arguments.quiet)
     try:
         return arguments.command(arguments, console)

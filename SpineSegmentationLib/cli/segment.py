@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import add_box, add_scans, add_system, levels
+from .arguments import add_box, add_scans, add_shard, add_system, levels
 from .console import Console
 from .stages import run_until
 
@@ -14,6 +14,7 @@ ABOUT = "label map, centroids, measurements and picture of every scan"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scans(parser)
+    add_shard(parser)
     given = parser.add_mutually_exclusive_group()
     add_box(given)
     given.add_argument("--centroids", type=Path, metavar="FILE", help="use these centroids: VerSe or Slicer JSON")

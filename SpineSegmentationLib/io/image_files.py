@@ -186,6 +186,22 @@ def _data_name(header: dict[str, str]) -> str:
     return "" if name.upper() == "LOCAL" else name
 
 
+def data_file(path: Path) -> Path | None:
+    """The file beside a header that holds its voxels; None where the file holds its own.
+
+    Raises:
+        SpineError: the header cannot be read.
+    """
+    if extension(path) not in (*META, ".nrrd", ".nhdr"):
+        return None
+    try:
+        name = _data_name(_header(path)[0])
+    except OSError as error:
+        raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
+    beside = path.parent / name
+    return beside if name and beside.is_file() else None
+
+
 def _check_data_file(path: Path) -> None:
     """Raises SpineError when the header names voxel data that are missing, split, or outside the header's folder."""
     if extension(path) in NIFTI:

@@ -16,6 +16,7 @@ import SimpleITK as sitk
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..numbering import Numbering, Reading
 from ..spine import Centroid, Centroids, SpineBox
 
 SIDES = (("L", "R"), ("P", "A"), ("S", "I"))
@@ -106,7 +107,8 @@ def write_centroids(centroids: Centroids, image: sitk.Image, path: str | Path) -
 
     ``*.mrk.json`` becomes a Slicer point list (LPS mm). Everything else becomes a VerSe centroid file: continuous
     voxel indices of ``image`` (voxel centres are whole numbers) along its own axes, which the first entry names;
-    labels are VerSe codes. A confidence below 1 is kept, in the key ``confidence`` or in the point's description.
+    labels are VerSe codes. A confidence below 1 is kept, in the key ``confidence`` or in the point's description; so is
+    the verdict on the names, in the key ``numbering`` of the first entry or of the whole list.
 
     Raises:
         SpineError: the file cannot be written.
@@ -114,7 +116,7 @@ def write_centroids(centroids: Centroids, image: sitk.Image, path: str | Path) -
     if str(path).lower().endswith(".mrk.json"):
         write_json(path, _slicer_points(centroids))
         return
-    entries: list[dict] = [{"direction": list(axis_codes(image))}]
+    entries: list[dict] = [{"direction": list(axis_codes(image)), **_stated(centroids)}]
     for point in centroids:
         index = image.TransformPhysicalPointToContinuousIndex(point.position)
         entry = {"label": int(point.level), **dict(zip("XYZ", index, strict=True))}
@@ -135,7 +137,45 @@ def _slicer_points(centroids: Centroids) -> dict:
     ]
     schema = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
     markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
-    return {"@schema": schema, "markups": [markup]}
+    return {"@schema": schema, "markups": [markup], **_stated(centroids)}
+
+
+def numbering_json(numbering: Numbering) -> dict:
+    """The verdict on the names as JSON, names as text; the best reading comes first."""
+    readings = [
+        {"levels": [level.name for level in reading.levels], "probability": reading.probability}
+        for reading in numbering.readings
+    ]
+    return {"certainty": numbering.certainty.value, "readings": readings, "evidence": list(numbering.evidence)}
+
+
+def parse_numbering(value: Any) -> Numbering:
+    """What :func:`numbering_json` made.
+
+    Raises:
+        SpineError: it is no such value.
+    """
+    try:
+        readings = [
+            Reading(tuple(Level[name] for name in reading["levels"]), float(reading["probability"]))
+            for reading in value["readings"]
+        ]
+        return Numbering(value["certainty"], tuple(readings), tuple(map(str, value["evidence"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpineError(f"the verdict on the names (numbering) cannot be understood: {error!r}") from None
+
+
+def _stated(centroids: Centroids) -> dict:
+    return {"numbering": numbering_json(centroids.numbering)} if centroids.numbering else {}
+
+
+def _with_verdict(centroids: Centroids, value: Any) -> Centroids:
+    """With the verdict that a file holds, unless somebody has named the vertebrae otherwise since."""
+    if value is None:
+        return centroids
+    numbering = parse_numbering(value)
+    same = not numbering.readings or numbering.readings[0].levels == centroids.levels
+    return Centroids(centroids.points, numbering) if same else centroids
 
 
 def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
@@ -151,9 +191,9 @@ def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
     value = read_json(path)
     try:
         if isinstance(value, list):
-            return _from_verse(value, image)
+            return _with_verdict(_from_verse(value, image), value[0].get("numbering"))
         if isinstance(value, dict) and "markups" in value:
-            return _from_slicer(value)
+            return _with_verdict(_from_slicer(value), value.get("numbering"))
         if isinstance(value, dict) and "points" in value:
             return _from_points(value)
     except SpineError as error:

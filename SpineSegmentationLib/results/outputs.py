@@ -20,7 +20,7 @@ import torch
 from .. import __version__
 from ..errors import SpineError
 from ..io.ct import Scan, scan_name, write_image
-from ..io.values import write_centroids, write_json, write_text
+from ..io.values import numbering_json, write_centroids, write_json, write_text
 from ..measurements import measure, table
 from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture
@@ -35,8 +35,8 @@ MEASUREMENTS = "{}_measurements.csv"
 RUN = "{}_run.json"
 
 FILES: dict[str, tuple[str, ...]] = {
-    "detection": (BOX,),
-    "labelling": (BOX, CENTROIDS),
+    "detection": (BOX, RUN),
+    "labelling": (BOX, CENTROIDS, RUN),
     "segmentation": (LABEL_MAP, CENTROIDS, PICTURE, MEASUREMENTS, RUN),
 }
 """What is written after each last stage; ``{}`` is the scan's name. The last one tells that the others are there."""
@@ -160,14 +160,7 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
     """
     image = scan.image
     grid = {"size": image.GetSize(), "spacing_mm": image.GetSpacing(), "direction": image.GetDirection()}
-    versions = {
-        "SpineSegmentationLib": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "SimpleITK": sitk.Version.VersionString(),
-    }
+    numbering = result.centroids.numbering
     return {
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "input": {"name": scan.name, "source": scan.source, **grid},
@@ -175,7 +168,7 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "system": pipeline.system,
         "stages": asdict(pipeline.stages),
         "device": str(pipeline.device),
-        "versions": versions,
+        "versions": versions(),
         "weights": {
             stage: [{"name": one.name, "sha256": one.sha256, "width": one.width} for one in used]
             for stage, used in result.weights.items()
@@ -183,7 +176,20 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "seconds": {stage: round(value, 3) for stage, value in {"reading": reading, **result.seconds}.items()},
         "box": box_json(result.box),
         "centroids": [level.name for level in result.centroids.levels],
+        "numbering": numbering_json(numbering) if numbering else None,
         "warnings": [*scan.warnings, *result.warnings],
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes."""
+    return {
+        "SpineSegmentationLib": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
     }
 
 

@@ -6,6 +6,9 @@ import standins
 
 from SpineSegmentationLib import cli
 
+TWICE = (1, 5)
+"""The segmenter's calls for the first of two scans of three vertebrae: at first, and once more at the end."""
+
 ENDINGS = ("_seg-vert_msk.nii.gz", "_seg-subreg_ctd.json", "_seg-vert_snp.png", "_measurements.csv", "_run.json")
 
 
@@ -19,12 +22,12 @@ def outputs_of(folder: Path, name: str) -> list[str]:
     return [ending for ending in ENDINGS if (folder / f"{name}{ending}").exists()]
 
 
-def failing(monkeypatch, called: list[str], error: BaseException, at_call: int = 1) -> None:
-    """From now on the segmenter's call of that number ends with the error."""
+def failing(monkeypatch, called: list[str], error: BaseException, *at_calls: int) -> None:
+    """From now on the segmenter's calls of those numbers end with the error."""
 
     def begin(stage) -> None:
         called.append(stage.name)
-        if stage.name == "segmentation" and called.count("segmentation") == at_call:
+        if stage.name == "segmentation" and called.count("segmentation") in at_calls:
             raise error
 
     monkeypatch.setattr(standins._Stage, "begin", begin)

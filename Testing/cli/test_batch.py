@@ -5,7 +5,7 @@ import errno
 import pytest
 import SimpleITK as sitk
 import torch
-from calls import ENDINGS, failing, outputs_of, segment
+from calls import ENDINGS, TWICE, failing, outputs_of, segment
 
 from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.io.ct import write_image
@@ -72,7 +72,7 @@ def test_a_missing_input_fails_alone(called, scan, tmp_path, capsys):
 
 
 def test_an_unexpected_error_in_a_scan_stops_no_batch(called, monkeypatch, two, tmp_path, capsys):
-    failing(monkeypatch, called, ZeroDivisionError("of ours"))
+    failing(monkeypatch, called, ZeroDivisionError("of ours"), *TWICE)
     assert segment(two, to=tmp_path / "out") == 1
     assert outputs_of(tmp_path / "out", "one") == [] and outputs_of(tmp_path / "out", "two") == list(ENDINGS)
     assert "unexpected ZeroDivisionError; please report" in capsys.readouterr().err
@@ -88,7 +88,7 @@ def test_an_unexpected_error_in_a_scan_stops_no_batch(called, monkeypatch, two, 
     ],
 )
 def test_out_of_memory_is_one_line(called, monkeypatch, error, two, tmp_path, capsys):
-    failing(monkeypatch, called, error)
+    failing(monkeypatch, called, error, *TWICE)
     assert segment(two, to=tmp_path / "out") == 1
     assert outputs_of(tmp_path / "out", "one") == [] and outputs_of(tmp_path / "out", "two") == list(ENDINGS)
     lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
@@ -96,13 +96,13 @@ def test_out_of_memory_is_one_line(called, monkeypatch, error, two, tmp_path, ca
 
 
 def test_another_runtime_error_is_not_taken_for_a_full_memory(called, monkeypatch, scan, tmp_path, capsys):
-    failing(monkeypatch, called, RuntimeError("shapes differ"))
+    failing(monkeypatch, called, RuntimeError("shapes differ"), *TWICE)
     assert segment(scan, to=tmp_path / "out") == 1
     assert "unexpected RuntimeError" in capsys.readouterr().err
 
 
 def test_interrupting_keeps_what_is_finished(called, monkeypatch, two, tmp_path, capsys):
-    failing(monkeypatch, called, KeyboardInterrupt(), at_call=5)
+    failing(monkeypatch, called, KeyboardInterrupt(), 5)
     assert segment(two, to=tmp_path / "out") == 130
     assert outputs_of(tmp_path / "out", "one") == list(ENDINGS) and outputs_of(tmp_path / "out", "two") == []
     told = capsys.readouterr()
@@ -119,11 +119,10 @@ def test_interrupting_while_writing_leaves_nothing(called, monkeypatch, scan, tm
 
 
 def test_a_full_disk_leaves_nothing(called, monkeypatch, two, tmp_path, capsys):
-    write_text, full = outputs.write_text, []
+    write_text = outputs.write_text
 
     def no_space(path, text):
-        if not full:
-            full.append(path)
+        if path.name.startswith("one"):
             raise OSError(errno.ENOSPC, "No space left on device")
         write_text(path, text)
 

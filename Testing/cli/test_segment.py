@@ -86,7 +86,8 @@ def test_quiet_says_nothing_but_the_result(called, scan, tmp_path, capsys):
 def test_detect_and_label_stop_after_their_stage(called, scan, tmp_path, capsys):
     out = tmp_path / "out"
     assert cli.main(["detect", str(scan), "--output", str(out)]) == 0
-    assert called == ["detection"] and [path.name for path in out.iterdir()] == ["one_box.json"]
+    outputs = sorted(path.name for path in out.iterdir())
+    assert called == ["detection"] and outputs == ["one_box.json", "one_run.json"]
     box = json.loads((out / "one_box.json").read_text())["box"]
     printed = capsys.readouterr().out.split(": ")[1].split(" -> ")[0]
     assert np.allclose([float(v) for v in printed.split(",")], box, atol=0.06)
@@ -96,7 +97,7 @@ def test_detect_and_label_stop_after_their_stage(called, scan, tmp_path, capsys)
     called.clear()
     assert cli.main(["label", str(scan), "--box", printed, "--output", str(out), "--overwrite"]) == 0
     assert called == ["labelling"]
-    assert sorted(path.name for path in out.iterdir()) == ["one_box.json", "one_seg-subreg_ctd.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["one_box.json", "one_run.json", "one_seg-subreg_ctd.json"]
 
 
 def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):

@@ -1,0 +1,115 @@
+"""One table of all scans of a cohort, and one of all their vertebrae."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ..io.values import write_text
+from .layout import SCANS, VERTEBRAE, cohort_folder
+from .manifest import read_manifests
+from .processor import Status
+from .results import ScanResult, read_results
+
+COLUMNS = (
+    "scan",
+    "status",
+    "reason",
+    "names",
+    "probability",
+    "second_reading",
+    "lowest_confidence",
+    "mean_confidence",
+    "vertebrae",
+    "levels",
+    "reviewed",
+    "warnings",
+    "system",
+    "seconds",
+    "finished",
+    "path",
+    "sha256",
+)
+"""Of the table of scans. ``names`` is the verdict on them, ``reviewed`` what a person made of them."""
+
+
+def write_tables(output: Path) -> tuple[Path, list[str]]:
+    """Writes ``cohort/scans.csv`` and ``cohort/vertebrae.csv`` anew from all results and runs in a folder.
+
+    Processes that end at the same time wait for each other, so the last one writes what all have made.
+
+    Returns:
+        the table of scans, and what is wrong with results that could not be read, one line each.
+
+    Raises:
+        SpineError: a file cannot be written, or the record of a run cannot be read.
+    """
+    folder = cohort_folder(output)
+    with FileLock(folder / ".tables.lock"):
+        results, problems = read_results(output)
+        rows = {result.name: _row(result) for result in results}
+        for name, row in _failures(output).items():
+            rows.setdefault(name, row)
+        _write(folder / SCANS, COLUMNS, [rows[name] for name in sorted(rows)])
+        measured = [{"scan": result.name, **row} for result in results for row in result.measured()]
+        columns = dict.fromkeys(["scan", *(key for row in measured for key in row)])
+        _write(folder / VERTEBRAE, columns, measured)
+    return folder / SCANS, problems
+
+
+def _row(result: ScanResult) -> dict[str, Any]:
+    numbering, run = result.numbering, result.run
+    confidences = result.confidences().values()
+    best = numbering.readings[0].probability if numbering and numbering.readings else None
+    second = numbering.second if numbering else None
+    return {
+        "scan": result.name,
+        "status": Status.DONE.value,
+        "names": numbering.certainty.value if numbering else "",
+        "probability": _number(best),
+        "second_reading": " ".join(level.name for level in second.levels) if second else "",
+        "lowest_confidence": _number(min(confidences, default=None)),
+        "mean_confidence": _number(sum(confidences) / len(confidences) if confidences else None),
+        "vertebrae": len(run["centroids"]),
+        "levels": " ".join(run["centroids"]),
+        "reviewed": (run.get("review") or {}).get("verdict", ""),
+        "warnings": "; ".join(run["warnings"]),
+        "system": run["system"],
+        "seconds": round(sum(run["seconds"].values()), 1),
+        "finished": run["finished"],
+        "path": run["input"]["path"],
+        "sha256": result.content.sha256 if result.content else "",
+    }
+
+
+def _failures(output: Path) -> dict[str, dict[str, Any]]:
+    """What the last run that met a scan without results says of it."""
+    rows = {}
+    for manifest in read_manifests(output):
+        for entry in manifest["scans"]:
+            status = entry["status"] if entry["status"] != Status.DONE.value else "missing"
+            rows[entry["name"]] = {
+                "scan": entry["name"],
+                "status": status,
+                "reason": entry.get("reason", ""),
+                "path": entry["path"],
+                "sha256": entry.get("sha256") or "",
+            }
+    return rows
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _write(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
