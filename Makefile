@@ -16,9 +16,10 @@ demo: $(READY)  ## segment a synthetic CT, print the scores, write demo-output/
 test: $(READY)  ## all tests
 	$(RUN) -m pytest
 
-lint: $(READY)  ## style and common mistakes
+lint: $(READY)  ## style, common mistakes, and which room may import which
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 
 evaluate: $(READY)  ## accuracy and robustness on validation scans (DATA=folder with ct/ and full/), and on phantoms
 	$(RUN) benchmarks/accuracy.py $(DATA)
@@ -28,7 +29,7 @@ benchmark: $(READY)  ## time and memory
 	for name in edits evaluate phantom pipeline resample; do $(RUN) benchmarks/$$name.py || exit 1; done
 
 clean:  ## remove the environment and what was made
-	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache .mypy_cache
 
 $(READY): requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
