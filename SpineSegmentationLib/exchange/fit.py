@@ -44,7 +44,7 @@ def fit(mask: ForeignMask, scan: sitk.Image) -> ForeignMask:
             notes.append(f"{one.name}: {1 - kept / whole:.0%} of it lie outside the scan and are cut off")
     if not any(one.piece.voxels.size for one in segments):
         raise SpineError(f"{mask.source} does not overlap the scan anywhere; give the mask that was made of this scan")
-    return ForeignMask(grid, tuple(segments), mask.source, mask.others, tuple(notes))
+    return replace(mask, grid=grid, segments=tuple(segments), notes=tuple(notes))
 
 
 def _same_lattice(a: Grid, b: Grid) -> bool:

@@ -47,6 +47,7 @@ class ForeignMask:
         source: where it comes from, for people.
         others: names of what is no vertebra and is left out.
         notes: how it was read, one line each.
+        frame_of_reference, patient: of a DICOM SEG, its Frame of Reference UID and Patient ID; else empty.
 
     Raises:
         SpineError: no segment is a vertebra with voxels.
@@ -57,6 +58,8 @@ class ForeignMask:
     source: str
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    frame_of_reference: str = ""
+    patient: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "segments", tuple(one for one in self.segments if one.piece.voxels.size))
@@ -222,7 +225,7 @@ def _read_slicer(path: Path, described: list[dict[str, str]]) -> ForeignMask:
     segments, others, notes = [], [], []
     for number, one in enumerate(described):
         name = one.get("Name") or one.get("ID") or f"segment {number + 1}"
-        level = level_of_segment(name, _terminology(one.get("Tags", "")), notes)
+        level = level_of_segment(name, level_of_terminology(_terminology(one.get("Tags", ""))), notes)
         layer, value = int(one.get("Layer", 0)), int(one.get("LabelValue", number + 1))
         if level is None:
             others.append(name)
@@ -236,20 +239,22 @@ def _terminology(tags: str) -> str:
     return match[1] if match else ""
 
 
-def level_of_segment(name: str, terminology: str, notes: list[str]) -> Level | None:
-    """The vertebra of a segment that has a name and a terminology entry in Slicer's notation.
+def level_of_segment(name: str, coded: Level | None, notes: list[str]) -> Level | None:
+    """The vertebra of a segment that has a name and a code.
 
     Where they differ the name counts, which a person sees and changes; a note says so.
     """
-    named, coded = level_of_name(name), level_of_terminology(terminology)
+    named = level_of_name(name)
     if named is not None and coded is not None and named != coded:
         notes.append(f"the segment {name!r} is coded as {coded.name}; taken by its name, {named.name}")
     return named if named is not None else coded
 
 
 def _read_dicom(path: Path) -> ForeignMask:
-    # DICOM results need packages that Slicer does not have.
-    from ..dicom.seg_reader import read_seg
+    try:
+        from ..dicom.seg_reader import read_seg
+    except ImportError as error:
+        raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[dicom]'") from error
 
     return read_seg(path)
 

@@ -1,0 +1,1 @@
+"""Results as DICOM objects, for archives: segmentations (SEG) and structured reports (SR). Needs highdicom."""

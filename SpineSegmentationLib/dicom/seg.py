@@ -1,0 +1,124 @@
+"""A label map as a DICOM segmentation (SEG) that refers to the series it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import highdicom as hd
+import numpy as np
+import SimpleITK as sitk
+from highdicom.sr.coding import CodedConcept
+from pydicom.sr.codedict import codes
+
+from .. import __version__
+from ..anatomy import COLUMN, SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
+from ..errors import SpineError
+from ..io.values import replacing
+from .source import SourceSeries
+
+VARIANTS = "99SPINE"
+"""The private coding scheme of T13 and L6, which have no SNOMED CT code of their own."""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made the segments.
+
+    Attributes:
+        name: for people.
+        kind: whether a person had a hand in it.
+        version: of the program.
+        parameters: such as the digests of the weights.
+    """
+
+    name: str
+    kind: Literal["AUTOMATIC", "SEMIAUTOMATIC"] = "AUTOMATIC"
+    version: str = __version__
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def identification(self) -> hd.AlgorithmIdentificationSequence:
+        """PS3.3 10.16."""
+        return hd.AlgorithmIdentificationSequence(
+            self.name, codes.DCM.ArtificialIntelligence, self.version, parameters=dict(self.parameters) or None
+        )
+
+
+def code_of(level: Level) -> CodedConcept:
+    """The vertebra as a SNOMED CT body structure; a variant is a vertebra with a private modifier."""
+    if level.snomed:
+        return CodedConcept(level.snomed, "SCT", f"{level.name} vertebra")
+    return CodedConcept(SNOMED_VERTEBRA[0], "SCT", SNOMED_VERTEBRA[1])
+
+
+def segmentation(source: SourceSeries, label_map: sitk.Image, algorithm: Algorithm) -> hd.seg.Segmentation:
+    """The vertebrae of a label map as segments on the images of the source, each frame where its image lies.
+
+    Every pixel of an image takes the nearest voxel: where the label map lies on the grid of the images, exactly that
+    one; where it does not (gantry tilt), the nearest.
+
+    Args:
+        label_map: uint8 VerSe codes, on any grid.
+
+    Raises:
+        SpineError: no vertebra in it, or the images lack what a SEG needs.
+    """
+    frames = np.concatenate([_sampled(label_map, plane.image()) for plane in source.planes])
+    present = [level for level in COLUMN if np.any(frames == level)]
+    if not present:
+        raise SpineError("no vertebra lies on the images of the series: there is nothing to write as DICOM SEG")
+    numbers = np.zeros(256, np.uint8)
+    numbers[present] = range(1, len(present) + 1)
+    descriptions = [_description(number, level, algorithm) for number, level in enumerate(present, 1)]
+    try:
+        result = hd.seg.Segmentation(
+            source_images=source.images,
+            pixel_array=numbers[frames],
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=descriptions,
+            series_instance_uid=hd.UID(),
+            series_number=300,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="Spine Segmentation",
+            manufacturer_model_name="SpineSegmentationLib",
+            software_versions=__version__,
+            device_serial_number="none",
+            content_description="Vertebrae",
+            content_label="VERTEBRAE",
+            content_creator_name=None,
+            series_description="Vertebrae",
+        )
+    except (AttributeError, KeyError, ValueError) as error:
+        raise SpineError(f"the images of the series lack what a DICOM SEG needs: {error}") from error
+    return result
+
+
+def _sampled(label_map: sitk.Image, plane: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.Resample(label_map, plane, sitk.Transform(), sitk.sitkNearestNeighbor, 0))
+
+
+def _description(number: int, level: Level, algorithm: Algorithm) -> hd.seg.SegmentDescription:
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=f"{level.name} vertebra",
+        segmented_property_category=CodedConcept(SNOMED_CATEGORY[0], "SCT", SNOMED_CATEGORY[1]),
+        segmented_property_type=code_of(level),
+        algorithm_type=algorithm.kind,
+        algorithm_identification=algorithm.identification(),
+        tracking_uid=hd.UID(),
+        tracking_id=level.name,
+        display_color=hd.color.CIELabColor.from_rgb(*(round(255 * value) for value in level.color)),
+    )
+    if not level.snomed:
+        modifier = CodedConcept(level.name, VARIANTS, f"{level.name} vertebra")
+        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
+    return description
+
+
+def write_dicom(dataset: hd.SOPClass, path: str | Path) -> None:
+    """Write a DICOM object, whole or not at all. Raises SpineError."""
+    with replacing(path) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)

@@ -1,0 +1,138 @@
+"""Measurements as a DICOM structured report (template TID 1500) that refers to the segments they were taken from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import highdicom as hd
+from highdicom.sr.coding import CodedConcept
+from pydicom.sr.codedict import codes
+
+from .. import __version__
+from ..anatomy import Level
+from ..errors import SpineError
+from .seg import Algorithm, code_of
+from .source import SourceSeries
+
+PRIVATE = "99SPINE"
+"""The coding scheme of measures that no standard has a code for: the code is the name of the column."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a column of the table of measurements is called in DICOM.
+
+    Attributes:
+        name, unit: coded.
+        derivation: how many values became one, such as their mean; None for a value of its own.
+    """
+
+    name: CodedConcept
+    unit: CodedConcept
+    derivation: CodedConcept | None = None
+
+
+def _unit(code: str, meaning: str) -> CodedConcept:
+    return CodedConcept(code, "UCUM", meaning)
+
+
+UNITS: dict[str, CodedConcept] = {
+    "mm3": _unit("mm3", "cubic millimeter"),
+    "mm2": _unit("mm2", "square millimeter"),
+    "mm": _unit("mm", "millimeter"),
+    "hu": _unit("[hnsf'U]", "Hounsfield unit"),
+    "deg": _unit("deg", "degree"),
+    "percent": _unit("%", "percent"),
+}
+"""By the last word of a column's name; without one of these a value has no unit."""
+
+NO_UNIT = _unit("1", "no units")
+
+MEASURES: dict[str, Measure] = {
+    "volume_mm3": Measure(CodedConcept("118565006", "SCT", "Volume"), UNITS["mm3"]),
+    "height_mm": Measure(CodedConcept("121207", "DCM", "Height"), UNITS["mm"]),
+    "width_mm": Measure(CodedConcept("103355008", "SCT", "Width"), UNITS["mm"]),
+    "depth_mm": Measure(CodedConcept("131197000", "SCT", "Depth"), UNITS["mm"]),
+    "trabecular_hu": Measure(
+        CodedConcept("112031", "DCM", "Attenuation Coefficient"), UNITS["hu"], CodedConcept("373098007", "SCT", "Mean")
+    ),
+}
+"""The columns that a standard has a code for."""
+
+
+def measure_of(column: str) -> Measure:
+    """The coded measure of a column, such as ``anterior_height_mm``."""
+    if column in MEASURES:
+        return MEASURES[column]
+    words, _, last = column.rpartition("_")
+    known = last in UNITS and bool(words)
+    meaning = (words if known else column).replace("_", " ")
+    return Measure(CodedConcept(column, PRIVATE, meaning.capitalize()), UNITS[last] if known else NO_UNIT)
+
+
+def report(
+    source: SourceSeries,
+    segmentation: hd.seg.Segmentation,
+    table: Mapping[Level, Mapping[str, float]],
+    algorithm: Algorithm,
+) -> hd.sr.Comprehensive3DSR:
+    """The measurements of each vertebra, with the segment that they belong to.
+
+    Args:
+        source: what the segmentation was made from.
+        segmentation: with a segment, tracked by the level's name, for every level of the table.
+        table: values by level and column; those that are not finite are left out.
+
+    Raises:
+        SpineError: a level without a segment, nothing measured, or images that lack what a report needs.
+    """
+    segments = {str(item.TrackingID): item for item in segmentation.SegmentSequence}
+    if missing := [level.name for level in table if level.name not in segments]:
+        raise SpineError(f"{', '.join(missing)} has measurements but no segment in the DICOM SEG")
+    groups = [_group(level, row, segmentation, segments[level.name], algorithm) for level, row in table.items()]
+    if not groups:
+        raise SpineError("nothing was measured: there is nothing to write as a DICOM report")
+    device = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=hd.UID(), manufacturer_name="Spine Segmentation", model_name="SpineSegmentationLib"
+    )
+    observer = hd.sr.ObserverContext(codes.DCM.Device, device)
+    content = hd.sr.MeasurementReport(
+        hd.sr.ObservationContext(observer_device_context=observer),
+        CodedConcept("77477000", "SCT", "Computed tomography"),
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    try:
+        return hd.sr.Comprehensive3DSR(
+            evidence=[segmentation, *source.images],
+            content=content,
+            series_instance_uid=hd.UID(),
+            series_number=301,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="Spine Segmentation",
+            manufacturer_model_name="SpineSegmentationLib",
+            software_versions=__version__,
+            series_description="Vertebrae, measurements",
+        )
+    except (AttributeError, KeyError, ValueError) as error:
+        raise SpineError(f"the images of the series lack what a DICOM report needs: {error}") from error
+
+
+def _group(level: Level, row: Mapping[str, float], segmentation, segment, algorithm: Algorithm):
+    """TID 1411, one vertebra."""
+    measurements = []
+    for column, value in row.items():
+        if math.isfinite(value):
+            measure = measure_of(column)
+            measurements.append(hd.sr.Measurement(measure.name, value, measure.unit, derivation=measure.derivation))
+    return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(str(segment.TrackingUID), level.name),
+        referenced_segment=hd.sr.ReferencedSegment.from_segmentation(segmentation, int(segment.SegmentNumber)),
+        finding_type=code_of(level),
+        finding_sites=[hd.sr.FindingSite(code_of(level))],
+        algorithm_id=hd.sr.AlgorithmIdentification(algorithm.name, algorithm.version),
+        measurements=measurements,
+    )
