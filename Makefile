@@ -26,7 +26,7 @@ evaluate: $(READY)  ## accuracy and robustness on validation scans (DATA=folder 
 	$(RUN) benchmarks/robustness.py $(DATA)
 
 benchmark: $(READY)  ## time and memory
-	for name in edits evaluate phantom pipeline resample; do $(RUN) benchmarks/$$name.py || exit 1; done
+	for name in edits evaluate phantom pipeline resample startup; do $(RUN) benchmarks/$$name.py || exit 1; done
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) demo-output build *.egg-info .pytest_cache .hypothesis .ruff_cache .import_linter_cache .mypy_cache

@@ -1,8 +1,7 @@
-"""Unusable calls, each told in one line; the console; what --help loads."""
+"""Unusable calls, each told in one line; the console."""
 
 import io
 import json
-import subprocess
 import sys
 
 import pytest
@@ -79,13 +78,3 @@ def test_progress_on_a_terminal_is_one_line(monkeypatch):
     console.progress("b")
     console.message("warning")
     assert sys.stderr.getvalue() == "a long line\r\x1b[Kb\r\x1b[Kwarning\n"
-
-
-def test_help_and_version_load_nothing_heavy():
-    code = (
-        "import sys\nfrom SpineSegmentationLib import cli\n"
-        "try: cli.main(['segment', '--help'])\nexcept SystemExit as stop: assert stop.code == 0\n"
-        "assert not {'torch', 'numpy', 'SimpleITK'} & sys.modules.keys()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and "--centroids" in done.stdout, done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,11 +92,6 @@ def test_pytorch_comes_from_its_extension_and_is_asked_for_once(module, monkeypa
     else:
         packages.ensure_packages("")
     assert asked == (["torch"] if declines else ["torch", False])
-
-
-def test_the_module_starts_without_pytorch():
-    code = "import sys; sys.modules['torch'] = None; import SpineSegmentationLib.scene.logic"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize(
