@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from ..anatomy import Level
+from ..dicom.source import Plane, frames_of
 from ..errors import SpineError
-from ..exchange.masks import ForeignMask, ForeignSegment, level_of_segment
-from ..exchange.names import level_of_code
 from ..segmentation.mask import Piece
 from ..voxels import Grid
-from .source import Plane, frames_of
+from .masks import ForeignMask, ForeignSegment, level_of_segment
+from .names import level_of_code
 
 SEG, LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 """SOP classes, PS3.4 B.5."""

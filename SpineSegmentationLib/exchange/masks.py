@@ -252,7 +252,7 @@ def level_of_segment(name: str, coded: Level | None, notes: list[str]) -> Level 
 
 def _read_dicom(path: Path) -> ForeignMask:
     try:
-        from ..dicom.seg_reader import read_seg
+        from .dicom_seg import read_seg
     except ImportError as error:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[dicom]'") from error
 
