@@ -13,12 +13,7 @@ from torch import nn
 
 from .errors import SpineError
 from .io.values import read_json, replacing, write_json
-
-_HERE = Path(__file__).resolve().parent
-FOLDERS = (_HERE.parent / "Resources" / "Models", _HERE / "models")
-"""In a source checkout and in Slicer; in an installed package."""
-
-REGISTRY = "models.json"
+from .registry import FOLDERS, REGISTRY
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,15 @@ def find(name: str) -> Weights:
     return Weights(name, path, digest, entry["width"])
 
 
+def registered(name: str) -> bool:
+    """Whether there are weights of that name.
+
+    Raises:
+        SpineError: the registry is nowhere to be found.
+    """
+    return name in read_json(folder() / REGISTRY)
+
+
 def load(name: str, architecture: type[nn.Module], device: torch.device) -> tuple[nn.Module, Weights]:
     """The network with its weights in float32, ready for inference, and the checked weights it came from.
 
@@ -98,9 +102,8 @@ def load_committee(name: str, architecture: type[nn.Module], device: torch.devic
     Raises:
         SpineError: as :func:`load`.
     """
-    registry = read_json(folder() / REGISTRY)
     found = [load(name, architecture, device)]
-    while (further := member(name, len(found) + 1)) in registry:
+    while registered(further := member(name, len(found) + 1)):
         found.append(load(further, architecture, device))
     return found
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..anatomy import Level
-from ..systems import DEFAULT, ROLES, SYSTEMS
+from ..errors import SpineError
+from ..systems import DEFAULT, ROLES, SYSTEMS, named
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +33,17 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _system(name: str) -> str:
+    try:
+        named(name)
+    except SpineError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name
+
+
 def add_system(parser: argparse.ArgumentParser, last: str) -> None:
     """The system, its stages up to the role ``last`` one by one, and the device."""
-    parser.add_argument("--system", default=DEFAULT, choices=SYSTEMS)
+    parser.add_argument("--system", default=DEFAULT, type=_system, metavar="|".join(SYSTEMS))
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
     for role in ROLES[: ROLES.index(last) + 1]:
         parser.add_argument(f"--{role}", metavar="NAME", help=f"this {role} instead of the system's own")
