@@ -19,6 +19,10 @@ class Cache(Generic[T]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def put(self, key: Hashable, value: T) -> None:
+        """Keeps a value that was computed elsewhere; one that is there already stays."""
+        self.get(key, lambda: value)
+
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """The value of that key, computed when it is not there; nothing is kept when ``compute`` raises."""
         if key not in self._values:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -17,18 +16,23 @@ from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
 from .detection.combined import CombinedDetector
+from .detection.lessmann import LessmannDetector
 from .detection.mccouat_glocker import McCouatGlockerDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
 from .labelling.anduin import AnduinLabeller
 from .labelling.combined import CombinedLabeller
+from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
 from .labelling.payer import PayerLabeller
 from .segmentation.anduin import AnduinSegmenter
+from .segmentation.column import Column, Instances
+from .segmentation.lessmann import LessmannSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .segmentation.payer import PayerSegmenter
 from .spine import Centroids, Point, SpineBox
-from .systems import DEFAULT, SYSTEMS, System
+from .systems import DEFAULT, System, named
+from .systems import SYSTEMS as SYSTEMS
 from .weights import Weights
 
 
@@ -42,7 +46,11 @@ class Detector(Protocol):
 
 
 class Labeller(Protocol):
-    """Names the vertebrae: CT and box to centroids (LPS mm) with confidences."""
+    """Names the vertebrae: CT and box to centroids (LPS mm) with confidences.
+
+    One that segments vertebrae to find them returns :class:`Instances`, with the masks that a segmenter, too, would
+    make at these centroids; they are kept, not computed again.
+    """
 
     weights: tuple[Weights, ...]
     runners: tuple[devices.Runner, ...]
@@ -51,12 +59,18 @@ class Labeller(Protocol):
 
 
 class Segmenter(Protocol):
-    """Segments one vertebra: CT and the position of its centroid (LPS mm) to its mask. Its name plays no part."""
+    """Segments one vertebra: CT, the position of its centroid (LPS mm) and the column it is of to its mask.
+
+    ``context`` is what the mask depends on besides the CT and the position: positions or digests of masks of others in
+    the column, or nothing. Names play no part.
+    """
 
     weights: tuple[Weights, ...]
     runners: tuple[devices.Runner, ...]
 
-    def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask: ...
+    def context(self, position: Point, column: Column) -> Hashable: ...
+
+    def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask: ...
 
 
 DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
@@ -64,16 +78,19 @@ DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
     "payer": PayerDetector,
     "combined": CombinedDetector,
     "mccouat-glocker": McCouatGlockerDetector,
+    "lessmann": LessmannDetector,
 }
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
     "anduin": AnduinLabeller,
     "payer": PayerLabeller,
     "combined": CombinedLabeller,
     "mccouat-glocker": McCouatGlockerLabeller,
+    "lessmann": LessmannLabeller,
 }
 SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
     "anduin": AnduinSegmenter,
     "payer": PayerSegmenter,
+    "lessmann": LessmannSegmenter,
 }
 
 T = TypeVar("T")
@@ -162,7 +179,7 @@ class Pipeline:
         labeller: str | None = None,
         segmenter: str | None = None,
     ) -> None:
-        own = _named("system", system, SYSTEMS)
+        own = named(system)
         self.system = system
         self.stages = System(detector or own.detector, labeller or own.labeller, segmenter or own.segmenter)
         self.device = devices.choose(device)
@@ -225,9 +242,10 @@ class Pipeline:
 
         Args:
             show: called with what was found so far: after detection, after labelling, and after every vertebra.
-            known: the masks of earlier runs on the same scan, by segmenter and position, which are not computed again.
+            known: the masks of earlier runs on the same scan, by what they were computed from, which are not computed
+                again; those that a labeller found are put there, too.
         """
-        known = Cache(1) if known is None else known
+        known = Cache(256) if known is None else known
         seconds: dict[str, float] = {}
         used: dict[str, tuple[Weights, ...]] = {}
         warnings: list[str] = []
@@ -259,6 +277,10 @@ class Pipeline:
             if box is not None and until != "detection":
                 inside = box.intersection(scan)
                 centroids = timed("labelling", 1, lambda label: label(ct, inside))
+                if isinstance(centroids, Instances):
+                    for key, mask in centroids.masks.items():
+                        known.put(key, mask)
+                    centroids = Centroids(centroids.points, centroids.numbering)
                 if not centroids:
                     warnings.append("no vertebra was recognised in the spine box")
             show(Findings(box, centroids, {}))
@@ -272,12 +294,11 @@ class Pipeline:
                 warnings.append(f"{len(outside)} centroids lie outside the scan: nothing to segment there")
 
             def segment(stage: Segmenter) -> None:
-                computed_by = (self.stages.segmenter, *(weights.sha256 for weights in stage.weights))
+                within = centroids.positions[scan.contains(centroids.positions)]
+                column = Column(ct, self.stages.segmenter, stage, map(tuple, within.tolist()), known)
                 for number, centroid in enumerate(wanted, start=1):
                     if scan.contains(np.array(centroid.position))[0]:
-                        masks[centroid.level] = known.get(
-                            (computed_by, centroid.position), partial(stage, ct, centroid.position)
-                        )
+                        masks[centroid.level] = column.mask(centroid.position)
                         show(Findings(box, centroids, dict(masks)))
                     progress(Progress("segmentation", number, len(wanted), centroid.level))
 

@@ -85,7 +85,10 @@ class Labeller(_Stage):
 class Segmenter(_Stage):
     name = "segmentation"
 
-    def __call__(self, ct: sitk.Image, position) -> VertebraMask:
+    def context(self, position, column):
+        return ()
+
+    def __call__(self, ct: sitk.Image, position, column) -> VertebraMask:
         self.begin()
         first = np.floor(np.asarray(position) + 0.5) - 11
         image = resample(ct, 1.0, SpineBox(first, first + 22))

@@ -27,10 +27,12 @@ class VertebraMask:
     Attributes:
         probability: uint8 (z, y, x), 0..255 for 0..1, cropped to where it is not 0.
         corner: lattice position of its first voxel, x,y,z; times 1 mm this is LPS.
+        complete: whether the segmenter sees the whole vertebra in the scan; None when it does not say.
     """
 
     probability: np.ndarray
     corner: tuple[int, int, int]
+    complete: bool | None = None
 
     @classmethod
     def of(cls, probability: np.ndarray, image: sitk.Image) -> VertebraMask:

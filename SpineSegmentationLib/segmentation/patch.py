@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,6 +14,7 @@ from ..device import Runner
 from ..networks.heatmap import gaussians
 from ..resampling import resample
 from ..spine import Point, SpineBox
+from .column import Column
 from .mask import VertebraMask
 
 SPACING = 1.0  # mm
@@ -41,7 +42,11 @@ class PatchSegmenter:
         self.runner = Runner(network, device)
         self.weights, self.runners = (found,), (self.runner,)
 
-    def __call__(self, ct: sitk.Image, position: Point) -> VertebraMask:
+    def context(self, position: Point, column: Column) -> Hashable:
+        """Nothing: position and CT alone decide the mask."""
+        return ()
+
+    def __call__(self, ct: sitk.Image, position: Point, column: Column | None = None) -> VertebraMask:
         """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it."""
         first = np.floor(np.asarray(position) / SPACING + 0.5) - self.centre[::-1]
         box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)

@@ -93,6 +93,7 @@ class Session:
             box=state.box,
             until="labelling",
             progress=self.progress,
+            known=self._masks,
             show=lambda found: self._show(state.labelled(state.box or found.box, found.centroids), {}),
         )
         # A box beside the scan is still the box that the person set.

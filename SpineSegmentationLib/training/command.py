@@ -19,12 +19,14 @@ from ..io.values import write_json
 from ..networks.anduin_btrfly import Btrfly
 from ..networks.anduin_fcn import SpineFCN
 from ..networks.anduin_unet import VertebraUNet
+from ..networks.lessmann import IterativeFCN, RibNetwork
 from ..networks.mccouat_glocker import DenseDetectionUNet, DenseIdentificationUNet
 from ..networks.payer_scn import SpatialConfigurationNet
 from ..networks.payer_unet import PointedUNet, SpineUNet
 from ..pipeline import Pipeline
 from .anduin_labelling import LabellingTask
 from .detection import DetectionTask, PayerDetectionTask
+from .lessmann import LessmannRibTask, LessmannTask
 from .loop import Task, train
 from .mccouat_glocker import McCouatGlockerDetectionTask, McCouatGlockerLabellingTask
 from .own_masks import own_mask_subjects
@@ -45,6 +47,11 @@ class Recipe:
     capacity: int
     field: tuple[tuple[float, float], tuple[float, float]]
 
+    @property
+    def masks(self) -> bool:
+        """Whether only subjects with masks are of use."""
+        return getattr(self.task, "masks", False)
+
 
 RECIPES: dict[tuple[str, str], Recipe] = {
     ("anduin", "detection"): Recipe(SpineFCN, DetectionTask, 64, ((180, 160), (400, 330))),
@@ -59,6 +66,8 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("mccouat-glocker", "labelling"): Recipe(
         DenseIdentificationUNet, McCouatGlockerLabellingTask, 160, ((85, 110), (130, 150))
     ),
+    ("lessmann", "labelling"): Recipe(RibNetwork, LessmannRibTask, 160, ((125, 135), (180, 180))),
+    ("lessmann", "segmentation"): Recipe(IterativeFCN, LessmannTask, 160, ((125, 135), (180, 180))),
 }
 
 
@@ -154,7 +163,7 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
-        masks_only = stage == "segmentation"
+        masks_only = recipe.masks
         scans = real_subjects(shared, spacing)
         if stage == "detection" and spacing < WHOLE:
             scans = itertools.chain(scans, real_subjects(shared, WHOLE))

@@ -26,6 +26,8 @@ class Task(Protocol):
     batch: int
     reuse: float
 
+    progress: float  # share of all steps done, kept up to date by the loop
+
     def draw(self, rng: np.random.Generator) -> Any: ...
 
     def loss(self, network: nn.Module, batch: list[Any]) -> Tensor: ...
@@ -134,6 +136,7 @@ def train(
     recent: list[float] = []
     for step in range(start, steps):
         batch = next(batches)
+        task.progress = step / steps
         with torch.autocast(device.type, precision):
             loss = task.loss(model, batch)
         optimiser.zero_grad(set_to_none=True)

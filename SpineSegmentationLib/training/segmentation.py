@@ -23,6 +23,7 @@ from .synthesis import scan, scanned
 class SegmentationTask:
     """Draws samples (image, gaussian, mask), each (1, z, y, x), and scores a network on them."""
 
+    masks = True
     spacing = SPACING
     batch = 1
     reuse = 3

@@ -244,6 +244,6 @@ def phantom_subjects(
         phantom = make_phantom(PhantomSpec.random(number, field=(float(size[0]), float(size[1]))), (spacing,) * 3)
         points = {p.level: np.array(p.position) for p in phantom.centroids}
         if points:
-            labels = phantom.label_map if spacing == 1 else None
+            labels = phantom.label_map if spacing <= 2 else None
             subject = _make(f"phantom{number}", phantom.ct, labels, False, points, spacing)
             yield replace(subject, source="phantom")

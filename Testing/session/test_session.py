@@ -124,8 +124,8 @@ class Upwards(standins.Labeller):
 class Thin(standins.Segmenter):
     """Smaller masks; its weights are the same file as the other segmenter's."""
 
-    def __call__(self, ct, position):
-        mask = super().__call__(ct, position)
+    def __call__(self, ct, position, column):
+        mask = super().__call__(ct, position, column)
         return VertebraMask(mask.probability // 4 * 3, mask.corner)
 
 

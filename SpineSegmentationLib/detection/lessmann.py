@@ -1,0 +1,130 @@
+"""The first part of Lessmann's traversal: a patch slides over the scan until it shows a vertebra (2019, section 3.3).
+
+A one-stage method needs no detector, but a person may want to limit its search. So its detector is that search: from
+the first vertebra that it meets, the column is followed wherever it goes, and the box says from where.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import weights
+from ..device import Runner
+from ..networks.blocks import normalise_hu
+from ..networks.lessmann import IterativeFCN
+from ..resampling import AIR
+from ..spine import SpineBox
+from .lessmann_patches import LEAST, Answer, Ask, Fragment, Index, Lattice
+
+NETWORK = "lessmann-segmentation"  # one network does everything
+UP, DOWN = 1, -1
+DIRECTION = UP  # of the traversal: what the network was trained for, and the more robust one (section 5.4)
+BONE = 100.0  # HU: where too little is brighter there is no vertebra, and the network need not be asked
+CROP = 0.025  # share of the scan that is cut off at its bottom when nothing was found (VerSe paper, section 3.2)
+MOST_CROPPED = 0.25
+BESIDE = 128.0  # mm from the first vertebra to the box's sides: so far may a column bend
+BEFORE = 20.0  # mm from the first vertebra to the box's lower end
+
+
+class Network:
+    """The network as the traversal asks it, with the attributes of a stage.
+
+    Attributes:
+        spacing: mm; ``patch``: voxels along every axis.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        network, found = weights.load(NETWORK, IterativeFCN, device)
+        self.spacing, self.patch = network.spacing, network.patch
+        self.runner = Runner(network, device)
+        self.weights, self.runners = (found,), (self.runner,)
+
+    def __call__(self, hu: np.ndarray, memory: np.ndarray) -> Answer:
+        """See :data:`Ask`."""
+        image = normalise_hu(torch.from_numpy(np.ascontiguousarray(hu)))[None, None]
+        known = torch.from_numpy(memory.astype(np.float32))[None, None]
+        logits, label, complete = self.runner(lambda network, *patch: network(*patch), image, known)
+        probability = logits.float().sigmoid()[0, 0].cpu().numpy()
+        return Answer(probability, float(label[0]), float(complete.float().sigmoid()[0]))
+
+
+class LessmannDetector:
+    """Finds where the column begins: the box reaches from the first vertebra to the other end of the scan."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.network = Network(device)
+        self.weights, self.runners = self.network.weights, self.network.runners
+
+    def __call__(self, ct: sitk.Image) -> SpineBox | None:
+        """The box in LPS mm, within the scan; None when no patch shows a vertebra."""
+        scan = SpineBox.of_image(ct)
+        lattice = Lattice.of(ct, self.network.spacing, self.network.patch)
+        fragment = first_fragment(lattice, self.network, scan, DIRECTION)
+        return None if fragment is None else begins_with(fragment, lattice.spacing, scan, DIRECTION)
+
+
+def begins_with(fragment: Fragment, spacing: float, scan: SpineBox, direction: int) -> SpineBox:
+    """The box (LPS mm) of a column that begins with a fragment, as far as the scan goes in the other direction."""
+    where = (fragment.corner + np.argwhere(fragment.mask))[:, ::-1] * spacing
+    lower, upper = where.min(0) - BESIDE, where.max(0) + BESIDE
+    if direction == UP:
+        lower[2], upper[2] = where[:, 2].min() - BEFORE, scan.upper[2]
+    else:
+        lower[2], upper[2] = scan.lower[2], where[:, 2].max() + BEFORE
+    found = SpineBox(lower, upper).intersection(scan)
+    assert found is not None  # a fragment lies in the scan
+    return found
+
+
+def windows(lattice: Lattice, box: SpineBox, direction: int) -> list[Index]:
+    """Where the search puts patches: half a patch apart, over the box (LPS mm), in the order of the traversal."""
+    step = lattice.patch // 2
+    axes = []
+    for low, high in zip(reversed(box.lower), reversed(box.upper), strict=True):
+        first, last = int(np.ceil(low / lattice.spacing)), int(np.floor(high / lattice.spacing))
+        # The outermost patches reach a quarter of their width beyond the box.
+        inner = max(last - first - step, 0)
+        count = -(-inner // step) + 1
+        axes.append(np.rint(first + (last - first - step * (count - 1)) / 2 + step * np.arange(count)).astype(int))
+    axes[0] = axes[0][::direction]
+    return [np.array(centre) for centre in itertools.product(*axes)]
+
+
+def sees_bone(lattice: Lattice, centre: Index) -> bool:
+    """Whether enough is bright round a lattice position for a fragment of a vertebra."""
+    here, _ = lattice.place(centre)
+    return bool((lattice.hu[here] > BONE).sum() * lattice.spacing**3 >= LEAST)
+
+
+def first_fragment(lattice: Lattice, ask: Ask, box: SpineBox, direction: int) -> Fragment | None:
+    """The first fragment that the search meets in a box (LPS mm); None without any.
+
+    Where nothing is found the end that the traversal begins at is cut off bit by bit: too small a rest of a vertebra
+    there may keep the network from naming any other the first (VerSe paper, section 3.2). What was cut off is air in
+    ``lattice`` from then on.
+    """
+    centres = windows(lattice, box, direction)
+    for centre in centres:
+        if sees_bone(lattice, centre) and (found := lattice.look(ask, centre)):
+            return found
+    for _ in _cropped(lattice, direction):
+        for centre in centres:
+            here, _ = lattice.place(centre)
+            end = here[0].start == 0 if direction == UP else here[0].stop == lattice.hu.shape[0]
+            # Other patches do not show what was cut off.
+            if end and sees_bone(lattice, centre) and (found := lattice.look(ask, centre)):
+                return found
+    return None
+
+
+def _cropped(lattice: Lattice, direction: int) -> Iterator[None]:
+    rows = lattice.hu.shape[0]
+    step = max(int(np.ceil(CROP * rows)), 1)
+    for count in range(step, int(MOST_CROPPED * rows) + 1, step):
+        lattice.hu[slice(0, count) if direction == UP else slice(rows - count, rows)] = AIR
+        yield

@@ -1,0 +1,92 @@
+"""Lessmann's labeller: its traversal finds vertebrae, names and masks at once (2019, section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from .. import weights
+from ..cache import Cache
+from ..detection.lessmann import DIRECTION
+from ..detection.lessmann_patches import Fragment, Lattice
+from ..device import Runner
+from ..networks.blocks import normalise_hu
+from ..networks.lessmann import RibNetwork
+from ..resampling import AIR
+from ..segmentation.column import Column, Instances
+from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
+from ..segmentation.mask import HALF, VertebraMask
+from ..spine import Centroid, Point, SpineBox
+from .lessmann_sequence import NAMES, likeliest
+from .lessmann_traversal import traverse
+
+RIBS = "lessmann-labelling"  # the rib network is the only one that serves the names alone
+SHOWN = 0.5  # least volume of an incomplete vertebra, relative to the one beside it
+
+
+class LessmannLabeller:
+    """Finds the vertebrae in a spine box, one after the other, with their masks; names them all together.
+
+    The VerSe system's rib network is asked when its weights are there; the system of 2019 had none.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.segmenter = LessmannSegmenter(device)
+        self.network = self.segmenter.network
+        self.weights, self.runners = self.network.weights, self.network.runners
+        self.ribs: Runner | None = None
+        if weights.registered(RIBS):
+            network, found = weights.load(RIBS, RibNetwork, device)
+            self.ribs = Runner(network, device)
+            self.weights, self.runners = (*self.weights, found), (*self.runners, self.ribs)
+
+    def __call__(self, ct: sitk.Image, box: SpineBox) -> Instances:
+        """The vertebrae whose middle lies in the box (LPS mm), with the share of their names' likelihood."""
+        spacing, patch = self.network.spacing, self.network.patch
+        around = SpineBox.around([box.lower, box.upper], (patch * spacing,) * 3, (patch * spacing,) * 3)
+        lattice = Lattice.of(ct, spacing, patch, around.intersection(SpineBox.of_image(ct)))
+        known: Cache[VertebraMask] = Cache(256)
+        places: list[Point] = []
+        met: list[Fragment] = []
+
+        def settled(fragment: Fragment) -> None:
+            """The mask as the segmenter makes it from the point; so a point alone gives the same one again."""
+            x, y, z = (float(v) for v in fragment.body[::-1] * spacing)
+            if not box.contains(np.array([x, y, z]))[0] or (x, y, z) in places:
+                return
+            mask = Column(ct, NAME, self.segmenter, [*places, (x, y, z)], known).mask((x, y, z))
+            remember(lattice, mask)
+            if (mask.probability >= HALF).any():
+                places.append((x, y, z))
+                met.append(fragment)
+
+        traverse(lattice, self.network, box, DIRECTION, settled)
+        # From the head down; a fragment at the end of the scan may lie lower than the vertebra below it.
+        order = [i for i in range(len(met)) if shown_enough(i, met)][::-DIRECTION][-len(NAMES) :]
+        places, met = [places[i] for i in order], [met[i] for i in order]
+        thoracic = None if self.ribs is None else [self.bears_ribs(lattice, fragment) for fragment in met]
+        levels, share = likeliest([fragment.answer.label for fragment in met], thoracic)
+        column = Column(ct, NAME, self.segmenter, places, known)
+        masks = {column.key(place): column.mask(place) for place in places}
+        points = (Centroid(level, place, share) for level, place in zip(levels, places, strict=True))
+        return Instances(tuple(points), masks=masks)
+
+    def bears_ribs(self, lattice: Lattice, fragment: Fragment) -> bool:
+        """Whether the rib network takes a vertebra for a thoracic one."""
+        assert self.ribs is not None
+        hu = lattice.cut(lattice.hu, fragment.corner + lattice.patch // 2, AIR)
+        image = normalise_hu(torch.from_numpy(hu))[None, None]
+        mask = torch.from_numpy(fragment.mask.astype(np.float32))[None, None]
+        return float(self.ribs(lambda network, *patch: network(*patch), image, mask)[0]) > 0
+
+
+def shown_enough(number: int, met: list[Fragment]) -> bool:
+    """Whether a vertebra is listed: it is complete, or the scan shows enough of it for a middle of its body.
+
+    The paper lists complete ones alone and leaves it to the application to list others with a flag (section 3.5). Those
+    that are left out did their part in the traversal.
+    """
+    fragment = met[number]
+    beside = [met[i].mask.sum() for i in (number - 1, number + 1) if 0 <= i < len(met)]
+    return fragment.answer.complete >= 0.5 or bool(fragment.mask.sum() >= SHOWN * max(beside, default=0))

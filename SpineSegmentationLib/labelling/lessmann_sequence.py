@@ -1,0 +1,57 @@
+"""From a number per vertebra to names: the likeliest sequence without gaps (Lessmann et al. 2019, section 3.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..anatomy import STANDARD, Level
+
+NAMES = (*STANDARD, Level.L6)  # numbers 1 to 25: the paper's 24, and a sixth lumbar vertebra
+RIB_VOTES = 3.0  # votes of the first thoracic and of the first cervical vertebra (VerSe paper, section 3.2)
+
+
+def probabilities(number: float) -> np.ndarray:
+    """How likely a predicted number makes each of ``NAMES``, (25,): 22.8 is L4 (23) by 0.8 and L3 (22) by 0.2."""
+    return np.maximum(1 - np.abs(np.arange(1, len(NAMES) + 1) - np.clip(number, 1, len(NAMES))), 0)
+
+
+def votes(thoracic: list[bool] | None, count: int) -> np.ndarray:
+    """The weight of each vertebra's vote, (count,), from the head down.
+
+    Args:
+        thoracic: whether each bears ribs, from the head down; None when nobody asked.
+    """
+    weights = np.ones(count)
+    if thoracic and any(thoracic):
+        # Met on the way up: the lowest that bears ribs, and the one above the uppermost that does.
+        weights[max(i for i, one in enumerate(thoracic) if one)] = RIB_VOTES
+        above = thoracic.index(True) - 1
+        if above >= 0:
+            weights[above] = RIB_VOTES
+    return weights
+
+
+def likeliest(numbers: list[float], thoracic: list[bool] | None = None) -> tuple[tuple[Level, ...], float]:
+    """The names of vertebrae that follow each other, from the head down, and their share of the likelihood, 0..1.
+
+    The likelihood of a sequence is the mean probability of its names. Where no sequence is likely at all the one
+    nearest to the numbers is taken, with a share of 0.
+
+    Args:
+        numbers: predicted, one per vertebra; at most 25.
+        thoracic: as in :func:`votes`.
+    """
+    count = len(numbers)
+    if count == 0:
+        return (), 0.0
+    starts = np.arange(len(NAMES) - count + 1)
+    weights = votes(thoracic, count)
+    table = np.array([probabilities(number) for number in numbers])
+    inner = np.arange(count)
+    means = np.array([np.average(table[inner, start + inner], weights=weights) for start in starts])
+    if means.max() > 0:
+        best = int(means.argmax())
+        return NAMES[best : best + count], float(means[best] / means.sum())
+    away = [np.abs(start + 1 + inner - numbers).sum() for start in starts]
+    best = int(np.argmin(away))
+    return NAMES[best : best + count], 0.0

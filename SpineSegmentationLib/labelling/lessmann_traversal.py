@@ -1,0 +1,71 @@
+"""Lessmann's traversal: from vertebra to vertebra along the column, with a memory of those seen (2019, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..detection.lessmann import first_fragment, sees_bone, windows
+from ..detection.lessmann_patches import Ask, Fragment, Index, Lattice
+from ..spine import SpineBox
+
+SETTLED = 2.0  # mm: delta_max
+MOVES = 10  # at most, for one vertebra
+MOST = 30  # vertebrae: more than a column has, with fragments at both ends
+
+
+def converge(lattice: Lattice, ask: Ask, centre: Index) -> Fragment | None:
+    """Moves a patch to the middle of what it shows until it stands still; None when it loses the fragment.
+
+    A patch that still moves by more than ``SETTLED`` after ``MOVES`` moves swings between two places and is put midway
+    between the last two.
+    """
+    before = centre = np.asarray(centre)
+    for _ in range(MOVES):
+        fragment = lattice.look(ask, centre)
+        if fragment is None:
+            return None
+        if np.abs(fragment.middle - centre).max() * lattice.spacing <= SETTLED:
+            return fragment
+        before, centre = centre, fragment.middle
+    return lattice.look(ask, np.ceil((centre + before) / 2).astype(int))
+
+
+def traverse(
+    lattice: Lattice,
+    ask: Ask,
+    box: SpineBox,
+    direction: int,
+    settled: Callable[[Fragment], None] = lambda fragment: None,
+) -> list[Fragment]:
+    """The vertebrae in the order in which they are met; those not wholly visible are among them.
+
+    Ends on any input: a found vertebra adds to the memory and there are at most ``MOST``; the search, to which the
+    traversal returns when a patch shows no further fragment, only goes forwards.
+
+    Args:
+        lattice: its memory holds all that was found afterwards.
+        ask: the network.
+        box: where the search puts patches, LPS mm; the column is followed beyond it.
+        direction: ``detection.lessmann.UP`` or ``DOWN``; what the network was trained for.
+        settled: called with every vertebra before the network is asked for the next one.
+    """
+    found: list[Fragment] = []
+    search = iter(windows(lattice, box, direction))
+    fragment = first_fragment(lattice, ask, box, direction)
+    while fragment is not None and len(found) < MOST:
+        reached = fragment.middle[0]
+        whole = converge(lattice, ask, fragment.middle)
+        fragment = None
+        if whole is not None:
+            lattice.remember(whole)
+            settled(whole)
+            found.append(whole)
+            centre = whole.corner + lattice.patch // 2
+            reached = centre[0]
+            fragment = lattice.look(ask, centre)
+        while fragment is None and (centre := next(search, None)) is not None:
+            if (centre[0] - reached) * direction > 0 and sees_bone(lattice, centre):
+                fragment = lattice.look(ask, centre)
+    return found

@@ -1,0 +1,99 @@
+"""The networks of Lessmann et al. 2019 (Fig. 1) and of their system for VerSe'19 (VerSe paper, section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .blocks import CONV, Decoder, Encoder, batch_normalisation, convolution, unpooled
+
+MIDDLE = 12.5  # number of the middle of the column, where the label's regression begins
+
+
+def two_convolutions(dims: int, inside: int, outside: int) -> nn.Sequential:
+    """Two convolutions, each with the statistics of the one patch: a batch is one patch (section 3.6)."""
+    return nn.Sequential(convolution(dims, inside, outside), convolution(dims, outside, outside))
+
+
+class Compression(nn.Module):
+    """The compression path continued to a single value (sections 3.4 and 3.5).
+
+    ``forward``: the coarsest features (N, inside, z, y, x) to (N,).
+    """
+
+    def __init__(self, inside: int, channels: int, steps: int) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(convolution(3, inside if n == 0 else channels, channels) for n in range(steps))
+        self.dense = nn.Linear(channels, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        for step in self.steps:
+            features = functional.max_pool3d(step(features), 2, ceil_mode=True)
+        return self.dense(features.flatten(2).amax(2).float())[:, 0]
+
+
+class IterativeFCN(nn.Module):
+    """A patch and the memory of what was segmented in it to the next vertebra, its label and its completeness.
+
+    ``forward``: image (N, 1, z, y, x) normalised HU and memory (N, 1, z, y, x) of 0 and 1 to logits (N, 1, z, y, x) of
+    "this vertebra", labels (N,) of at least 0, and logits (N,) of "completely visible". The sizes are ``PATCH``.
+
+    All layers have the same number of channels. The compact network begins with a convolution of stride 2 and ends
+    with its transpose and a look at the image (``stem`` 2), so that all but two layers work on an eighth of the voxels.
+    """
+
+    WIDTHS = {"paper": (84, 48, 1), "compact": (32, 32, 2)}  # channels, those of the heads, stem
+    SPACINGS = {"paper": 1.0, "compact": 2.0}  # mm
+    PATCHES = {"paper": 128, "compact": 64}  # voxels along every axis: 128 mm
+    LEVELS = 5
+    LAST = 8  # channels where a stem ends
+
+    def __init__(self, width: str = "compact") -> None:
+        super().__init__()
+        channels, heads, stem = self.WIDTHS[width]
+        self.spacing, self.patch, self.stem = self.SPACINGS[width], self.PATCHES[width], stem
+        self.enter = CONV[3](2, channels, stem, stem) if stem > 1 else nn.Identity()
+        widths = (channels,) * (self.LEVELS + 1 - stem)
+        self.encoder = Encoder(3, channels if stem > 1 else 2, widths, two_convolutions)
+        self.decoder = Decoder(3, channels, widths[:-1], widths[:-1], two_convolutions)
+        self.leave = nn.Conv3d(channels, self.LAST, 1) if stem > 1 else nn.Identity()
+        self.refine = convolution(3, self.LAST + 2, self.LAST) if stem > 1 else nn.Identity()
+        self.head = nn.Conv3d(self.LAST if stem > 1 else channels, 1, 1)
+        self.label = Compression(channels, heads, 2)
+        self.completeness = Compression(channels, heads, 2)
+
+    def forward(self, image: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        both = torch.cat([image, memory], 1)
+        *skips, bottom = self.encoder(self.enter(both))
+        features = self.decoder(bottom, skips)
+        if self.stem > 1:
+            finer = unpooled(self.leave(features), self.stem, both.shape[2:])
+            features = self.refine(torch.cat([finer, both], 1))
+        return self.head(features), functional.relu(MIDDLE * (1 + self.label(bottom))), self.completeness(bottom)
+
+
+class RibNetwork(nn.Module):
+    """A patch and the mask of the vertebra in it to whether that vertebra is thoracic (VerSe paper, section 3.2).
+
+    ``forward``: image (N, 1, z, y, x) normalised HU and mask (N, 1, z, y, x) of 0 and 1 to logits (N,).
+    """
+
+    WIDTHS = {"paper": (32, 64, 128, 128, 128), "compact": (8, 16, 24, 32, 48)}
+    SPACINGS, PATCHES = IterativeFCN.SPACINGS, IterativeFCN.PATCHES
+
+    def __init__(self, width: str = "compact") -> None:
+        super().__init__()
+        widths = self.WIDTHS[width]
+        self.spacing, self.patch = self.SPACINGS[width], self.PATCHES[width]
+        self.steps = nn.ModuleList(
+            convolution(3, before, after, normalise=batch_normalisation)
+            for before, after in zip((2, *widths), widths, strict=False)
+        )
+        self.dense = nn.Linear(widths[-1], 1)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        features = torch.cat([image, mask], 1)
+        for step in self.steps:
+            features = functional.max_pool3d(step(features), 2, ceil_mode=True)
+        return self.dense(features.flatten(2).mean(2).float())[:, 0]

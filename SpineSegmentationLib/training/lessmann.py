@@ -1,0 +1,260 @@
+"""Samples and losses for Lessmann's networks (2019, section 3.6; for VerSe'19: VerSe paper, section 3.2).
+
+A sample is a patch, the memory of the vertebrae that the traversal has passed, and the next one with its number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..anatomy import COLUMN, Level, may_follow
+from ..detection.lessmann import DIRECTION
+from ..detection.lessmann_patches import LEAST
+from ..labelling.mccouat_glocker_labels import NUMBER
+from ..networks.blocks import normalise_hu
+from ..networks.lessmann import IterativeFCN
+from ..resampling import AIR
+from .deformation import Deformation, sample
+from .subjects import Subject, shares
+from .synthesis import scan, scanned
+
+GAMMA, SIGMA = 8.0, 6.0  # of the weights near a surface; SIGMA in mm
+LEAST_LAMBDA = 0.1
+WHOLE = 0.98  # share of a vertebra that a patch shows if it is called complete
+ANYWHERE = 0.25  # share of the patches that are taken from anywhere, all bone in memory
+START = 0.25  # share of the others with an empty memory, as when the traversal begins
+UNIT = 1000.0  # voxels: the segmentation error is counted in thousands, so that the smaller terms are heard
+
+
+def false_positive_weight(progress: float) -> float:
+    """lambda after a share 0..1 of all iterations: from 0.1 to 1 along a sigmoid round the middle (section 3.6)."""
+    theta = (progress - 0.5) / 0.1
+    return LEAST_LAMBDA + (1 - LEAST_LAMBDA) / (1 + float(np.exp(-theta)))
+
+
+def surface_weights(target: np.ndarray, spacing: float) -> np.ndarray:
+    """omega (float32, z, y, x): ``8 exp(-d^2 / 6^2) + 1``, d in mm to the target's surface; 1 without a target.
+
+    d is measured from voxel centres to the border voxels of the mask.
+    """
+    if not target.any():
+        return np.ones(target.shape, np.float32)
+    surface = target & ~ndimage.binary_erosion(target, border_value=1)
+    distance = ndimage.distance_transform_edt(~surface, spacing)
+    return (GAMMA * np.exp(-(distance**2) / SIGMA**2) + 1).astype(np.float32)
+
+
+def segmentation_error(probability: Tensor, target: Tensor, weight: Tensor, false_positives: float) -> Tensor:
+    """``lambda FP_soft + FN_soft`` summed over all voxels (section 3.6); tensors of one shape."""
+    wrong = false_positives * (weight * (1 - target) * probability).sum()
+    return wrong + (weight * target * (1 - probability)).sum()
+
+
+def labelling_error(prediction: Tensor, number: Tensor) -> Tensor:
+    """``|p - t| + (p - t)^2``, the mean: the l1 norm of 2019 and the l2 norm added for VerSe'19."""
+    difference = prediction - number
+    return (difference.abs() + difference.square()).mean()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One sample; tensors (z, y, x).
+
+    Attributes:
+        hu: int16; ``memory``, ``target``: bool; ``weight``: float16.
+        number: of the target, 0 without; ``complete``: whether the patch shows all of it.
+        thoracic: whether the target bears ribs.
+    """
+
+    hu: Tensor
+    memory: Tensor
+    target: Tensor
+    weight: Tensor
+    number: float
+    complete: bool
+    thoracic: bool
+
+
+class _Person:
+    """A subject with masks: which voxels may be shown, and where each vertebra is."""
+
+    def __init__(self, subject: Subject) -> None:
+        assert subject.labels is not None
+        self.subject = subject
+        places = ndimage.find_objects(subject.labels, max(Level))
+        there = [level for level in COLUMN if places[level - 1] is not None]
+        # Vertebrae that nobody marked must not be taught as background: the longest run without a gap is shown.
+        runs: list[list[Level]] = []
+        for level in there:
+            if runs and may_follow(runs[-1][-1], level):
+                runs[-1].append(level)
+            else:
+                runs.append([level])
+        self.levels = max(runs, key=len)
+        self.places = {level: places[level - 1] for level in self.levels}
+        shape = subject.labels.shape
+        self.low, self.high = 0, shape[0]
+        if subject.source == "real" and not subject.whole:
+            first, last = self.levels[0], self.levels[-1]
+            if last not in (Level.L5, Level.L6):
+                self.low = self.places[last][0].start
+            if first is not Level.C1:
+                self.high = self.places[first][0].stop
+        self.volumes = {
+            level: int((subject.labels[place] == level).sum()) for level, place in self.places.items()
+        }  # fmt: skip
+        self.whole = {
+            level: all(s.start > 0 and s.stop < n for s, n in zip(place, shape, strict=True))
+            for level, place in self.places.items()
+        }
+
+
+class LessmannTask:
+    """Draws patches and scores the network on them; the losses of VerSe'19, with the cross-entropy of the mask."""
+
+    masks = True
+    spacing = IterativeFCN.SPACINGS["compact"]
+    batch = 1
+    reuse = 4
+    progress = 0.0
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        people = [_Person(s) for s in subjects if s.labels is not None and np.isin(s.labels, COLUMN).any()]
+        self.vertebrae = [(person, level) for person in people for level in person.levels]
+        # A person with many vertebrae must not outweigh the others.
+        even = np.array([len(person.levels) ** -0.5 for person, _ in self.vertebrae])
+        owners = [person.subject for person, _ in self.vertebrae]
+        self.weights = shares(owners, even, {"real": 0.35, "atlas": 0.35, "phantom": 0.3})
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """128 mm along every axis."""
+        width = next(name for name, spacing in IterativeFCN.SPACINGS.items() if spacing == self.spacing)
+        return (IterativeFCN.PATCHES[width],) * 3
+
+    def draw(self, rng: np.random.Generator) -> Patch:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        person, level = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
+        subject, place = person.subject, person.places[level]
+        anywhere = rng.random() < ANYWHERE
+        low, high = np.array([[s.start, s.stop - 1] for s in place], float).T
+        if anywhere:
+            centre = rng.uniform(0, subject.shape)
+        elif rng.random() < 0.5:
+            centre = rng.uniform(low, high)
+        else:  # as after convergence
+            centre = (low + high) / 2 + rng.normal(0, 5 / self.spacing, 3)
+        spread = {"bend": 3.0 / self.spacing, "wavelength": 50 / self.spacing}
+        deformation = Deformation(rng, self.size, centre, rotation=12, scale=0.15, **spread)
+        grid = deformation.grid()
+        hu = self._hu(subject, grid, rng, generator)
+        codes = sample(subject.labels, grid, 0, nearest=True)
+        self._crop(hu, codes, grid[..., 0], person, rng)
+        shown = codes.numpy().astype(np.uint8)
+        unit = abs(np.linalg.det(deformation.matrix))  # voxels of the source in one of the sample
+        order = [one for one in COLUMN if one in person.levels][::-DIRECTION]
+        passed = list(order) if anywhere else [] if rng.random() < START else order[: order.index(level)]
+        counts = np.bincount(shown.ravel(), minlength=max(Level) + 1)
+        least = LEAST / self.spacing**3  # a smaller piece would not be followed; it must not be in the way of others
+        target = next((one for one in order if one not in passed and counts[one] >= least), None)
+        memory = self._remembered(np.isin(shown, [int(one) for one in passed]), rng)
+        mask = np.zeros(shown.shape, bool) if target is None else shown == target
+        number, complete = 0.0, False
+        if target is not None:
+            number = float(NUMBER[target.rank + 1])
+            complete = person.whole[target] and counts[target] * unit >= WHOLE * person.volumes[target]
+        weight = surface_weights(mask, self.spacing)
+        return Patch(
+            hu.round().to(torch.int16),
+            torch.from_numpy(memory & ~mask),
+            torch.from_numpy(mask),
+            torch.from_numpy(weight).half(),
+            number,
+            bool(complete),
+            target is not None and target.region == "thoracic",
+        )
+
+    def _hu(self, subject: Subject, grid: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
+        if subject.hu is None or subject.whole:
+            return scanned(subject, grid, self.spacing, rng, generator)
+        hu = sample(subject.hu, grid, AIR)
+        if rng.random() < 0.5:
+            hu = hu * rng.uniform(0.8, 1.25) + rng.uniform(-40, 40)
+        return scan(hu, self.spacing, rng, generator, strength=0.6)
+
+    def _crop(self, hu: Tensor, codes: Tensor, height: Tensor, person: _Person, rng: np.random.Generator) -> None:
+        """Shows what was marked alone, and often less of it: random crops along z (section 3.6)."""
+        rows = len(hu)
+        low, high = 0, rows
+        if rng.random() < 0.35:
+            low = int(rng.integers(0, 2 * rows // 3))
+        if rng.random() < 0.2:
+            high = int(rng.integers(rows // 3, rows)) + 1
+        hidden = (height < person.low) | (height >= person.high)
+        hidden[:low], hidden[max(high, low + 1) :] = True, True
+        hu[hidden], codes[hidden] = AIR, 0
+
+    @staticmethod
+    def _remembered(memory: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The memory as the network itself would have left it: borders a voxel off here and there."""
+        chance = rng.random()
+        if chance < 0.25:
+            return ndimage.binary_erosion(memory)
+        if chance < 0.4:
+            return ndimage.binary_dilation(memory)
+        if chance < 0.7:
+            rough = ndimage.gaussian_filter(memory.astype(np.float32), 1.0)
+            rough += rng.normal(0, 0.15, memory.shape) * (rough > 0.1)
+            return rough > rng.uniform(0.35, 0.65)
+        return memory
+
+    def loss(self, network: nn.Module, batch: list[Patch]) -> Tensor:
+        device = next(network.parameters()).device
+        image, memory, target, weight = tensors(batch, device)
+        logits, label, complete = network(image, memory)
+        probability = logits.float().sigmoid()
+        error = segmentation_error(probability, target, weight, false_positive_weight(self.progress)) / len(batch)
+        numbers = torch.tensor([patch.number for patch in batch], device=device)
+        whole = torch.tensor([float(patch.complete) for patch in batch], device=device)
+        return (
+            error / UNIT
+            + functional.binary_cross_entropy_with_logits(logits.float(), target)
+            + labelling_error(label.float(), numbers)
+            + functional.binary_cross_entropy_with_logits(complete.float(), whole)
+        )
+
+
+class LessmannRibTask(LessmannTask):
+    """Draws the patches that show all of a vertebra, and asks whether it is thoracic (VerSe paper, section 3.2)."""
+
+    batch = 8
+    reuse = 6
+
+    def draw(self, rng: np.random.Generator) -> Patch:
+        while True:
+            patch = super().draw(rng)
+            if patch.complete:
+                return patch
+
+    def loss(self, network: nn.Module, batch: list[Patch]) -> Tensor:
+        device = next(network.parameters()).device
+        image, _, mask, _ = tensors(batch, device)
+        thoracic = torch.tensor([float(patch.thoracic) for patch in batch], device=device)
+        return functional.binary_cross_entropy_with_logits(network(image, mask).float(), thoracic)
+
+
+def tensors(batch: list[Patch], device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Normalised image, memory, target and weight of a batch, each (N, 1, z, y, x), float32."""
+    layout = torch.channels_last_3d
+    image = normalise_hu(torch.stack([patch.hu for patch in batch]))
+    parts = [torch.stack([getattr(patch, name) for patch in batch]).float() for name in ("memory", "target", "weight")]
+    image, memory, target, weight = (
+        part[:, None].to(device).contiguous(memory_format=layout) for part in (image, *parts)
+    )
+    return image, memory, target, weight

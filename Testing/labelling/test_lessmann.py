@@ -1,0 +1,183 @@
+"""Lessmann's three stages on the road, with a network that is never wrong: names, masks that are kept, every edit."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from perfect import PerfectNetwork, truth
+
+from SpineSegmentationLib import pipeline, weights
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.detection import lessmann as detection
+from SpineSegmentationLib.labelling import lessmann as labelling
+from SpineSegmentationLib.labelling.lessmann_sequence import likeliest, probabilities, votes
+from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.segmentation import lessmann as segmentation
+from SpineSegmentationLib.segmentation.lessmann import without_soft_surface
+from SpineSegmentationLib.session.session import Session
+from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
+from SpineSegmentationLib.systems import System
+
+
+def test_a_number_is_a_probability_of_two_names():
+    expected = np.zeros(25)
+    expected[22], expected[21] = 0.8, 0.2  # the paper's example: 22.8 is L4 by 80 % and L3 by 20 %
+    np.testing.assert_allclose(probabilities(22.8), expected, atol=1e-9)
+    np.testing.assert_allclose(probabilities(-3), np.eye(25)[0])
+    np.testing.assert_allclose(probabilities(26.5), np.eye(25)[24])
+
+
+def test_the_likeliest_sequence_by_hand():
+    # As L2 L3 L4 (21, 22, 23): (0.8 + 0.4 + 0.8) / 3; one lower: (0 + 0 + 0.2) / 3; one higher: (0.2 + 0.6 + 0) / 3.
+    levels, share = likeliest([21.2, 22.6, 22.8])
+    assert levels == (Level.L2, Level.L3, Level.L4)
+    assert share == pytest.approx(2.0 / (2.0 + 0.2 + 0.8))
+    # One vertebra that is wrong by three does not draw the others along.
+    assert likeliest([19.0, 20.0, 24.0, 22.0])[0] == (Level.T12, Level.L1, Level.L2, Level.L3)
+    assert likeliest([]) == ((), 0.0)
+
+
+def test_numbers_that_fit_no_sequence_are_named_by_what_is_nearest():
+    levels, share = likeliest([5.0, 1.0, 9.0, 1.0])
+    assert share > 0  # 5 alone fits C5 ...
+    assert levels[0] == Level.C5 or levels[2] == Level.T2
+    levels, share = likeliest([25.0, 1.0, 1.0])
+    assert share == 0 and len(levels) == 3
+
+
+def test_the_votes_of_ribs_count_three_times():
+    # C6 C7 | T1 ... T3 | L1: the lowest with ribs and the first without above them.
+    np.testing.assert_array_equal(votes([False, False, True, True, True, False], 6), [1, 3, 1, 1, 3, 1])
+    np.testing.assert_array_equal(votes([True, True], 2), [1, 3])
+    np.testing.assert_array_equal(votes([False, False], 2), [1, 1])
+    np.testing.assert_array_equal(votes(None, 3), [1, 1, 1])
+    # Two say T12 L1, the lowest rib's owner says it is T11: with three votes it wins.
+    numbers = [19.0, 20.0, 20.0]
+    assert likeliest(numbers)[0] == (Level.T12, Level.L1, Level.L2)
+    assert likeliest([18.0, 19.0, 18.9], [True, True, True])[0][-1] == Level.T12
+
+
+def test_soft_voxels_are_cut_off_the_surface_alone():
+    probability = np.zeros((7, 7, 7), np.uint8)
+    probability[1:6, 1:6, 1:6] = 255
+    hu = np.full((7, 7, 7), 300.0)
+    hu[1, 3, 3] = hu[3, 3, 3] = 199.0
+    hu[3, 3, 1] = 200.0
+    cleaned = without_soft_surface(probability, hu)
+    assert (cleaned >= 128).sum() == 124
+    assert cleaned[1, 3, 3] == 127
+    assert cleaned[3, 3, 3] == 255 and cleaned[3, 3, 1] == 255
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """The perfect network in all three stages of the system ``perfect``."""
+    network = PerfectNetwork(truth())
+    monkeypatch.setattr(detection, "Network", lambda device: network)
+    monkeypatch.setattr(segmentation, "Network", lambda device: network)
+    monkeypatch.setattr(weights, "registered", lambda name: False)
+    monkeypatch.setitem(pipeline.SYSTEMS, "perfect", System("lessmann", "lessmann", "lessmann"))
+    return network
+
+
+def voxels(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(image)
+
+
+def test_the_road_gives_names_and_masks(network):
+    road = Pipeline("perfect", "cpu")
+    result = road.run(network.ct)
+    levels = network.levels()
+    # Those at the ends may be hardly in view.
+    assert network.whole & set(levels) <= set(result.centroids.levels) <= set(levels)
+    labels = voxels(result.label_map)
+    for level in result.centroids.levels:
+        assert 2 * ((labels == level) & (network.labels == level)).sum() > 0.97 * (
+            (labels == level).sum() + network.sizes[level]
+        )
+    assert all(point.confidence > 0.5 for point in result.centroids)
+
+
+def test_masks_that_the_labeller_found_are_not_computed_again_and_are_those_of_a_fresh_run(network):
+    road = Pipeline("perfect", "cpu")
+    session = Session(network.ct, road)
+    box = road.run(network.ct, until="detection").box
+    found = road.run(network.ct, box=box, until="labelling").centroids
+    network.calls = 0
+    road.run(network.ct, box=box, until="labelling")
+    for_names = network.calls
+    network.calls = 0
+    session.run(box)
+    assert network.calls == for_names
+    assert session.state.centroids == found
+    fresh = Pipeline("perfect", "cpu").run(network.ct, centroids=found)
+    assert network.calls > for_names
+    np.testing.assert_array_equal(voxels(session.label_map), voxels(fresh.label_map))
+
+
+def test_every_edit_gives_what_a_fresh_run_gives_and_names_cost_nothing(network):
+    session = Session(network.ct, Pipeline("perfect", "cpu"))
+    session.run()
+
+    def check():
+        fresh = Pipeline("perfect", "cpu").run(network.ct, centroids=session.state.centroids)
+        np.testing.assert_array_equal(voxels(session.label_map), voxels(fresh.label_map))
+
+    network.calls = 0
+    session.shift(-1)
+    session.rename(session.state.centroids.levels[0], Level.C7)
+    session.undo()
+    session.undo()
+    assert network.calls == 0
+    middle = session.state.centroids[Level.L1]
+    session.move(Level.L1, tuple(np.add(middle.position, (3.0, -2.0, 4.0))))
+    assert 0 < network.calls < 3  # the vertebra itself: its mask is the same, and so is what others remember
+    check()
+    session.delete(Level.L2)
+    check()
+    session.add(Level.L2, tuple(np.add(truth_centre(network, Level.L2), (1.0, 1.0, 1.0))))
+    check()
+    assert (voxels(session.label_map) == Level.L2).sum() > 0.95 * network.sizes[Level.L2]
+
+
+def truth_centre(network, level):
+    z, y, x = np.argwhere(network.labels == level).mean(0)
+    x, y, z = network.ct.TransformContinuousIndexToPhysicalPoint((x, y, z))
+    return x, y - 18.0, z  # the body lies in front of the middle of the vertebra
+
+
+def test_one_point_alone_passes_the_vertebrae_below_it(network):
+    road = Pipeline("perfect", "cpu")
+    position = truth_centre(network, Level.T12)
+    result = road.run(network.ct, centroids=Centroids((Centroid(Level.T12, position),)))
+    labels = voxels(result.label_map)
+    assert set(np.unique(labels)) == {0, int(Level.T12)}
+    assert ((labels > 0) & (network.labels != Level.T12)).sum() < 0.05 * network.sizes[Level.T12]
+
+
+def test_a_point_where_no_vertebra_is_has_no_mask_and_is_told(network):
+    corner = tuple(np.add(network.box.lower, 4.0))
+    result = Pipeline("perfect", "cpu").run(network.ct, centroids=Centroids((Centroid(Level.L3, corner),)))
+    assert not voxels(result.label_map).any()
+    assert any("no bone" in line for line in result.warnings)
+
+
+def test_the_box_limits_what_is_found(network):
+    z = np.argwhere(network.labels == Level.L1)[:, 0].mean()
+    height = network.ct.TransformContinuousIndexToPhysicalPoint((0.0, 0.0, float(z)))[2]
+    box = SpineBox((*network.box.lower[:2], height - 25), network.box.upper)
+    found = Pipeline("perfect", "cpu").run(network.ct, box=box, until="labelling").centroids
+    assert found.levels[-1] in (Level.L1, Level.L2)
+    assert all(point.position[2] >= height - 25 for point in found)
+
+
+def test_nothing_is_an_answer(network):
+    empty = PerfectNetwork(np.zeros((40, 40, 40), np.uint8))
+    assert Pipeline("perfect", "cpu").run(empty.ct, until="detection").box is None
+    assert len(labelling.LessmannLabeller(None)(empty.ct, empty.box)) == 0
+
+
+def test_completeness_is_the_networks(network):
+    found = Pipeline("perfect", "cpu").find(network.ct)
+    assert {level: mask.complete for level, mask in found.masks.items()} == {
+        level: level in network.whole for level in found.centroids.levels
+    }
