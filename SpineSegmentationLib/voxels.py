@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import SpineError
-from .io.ct import in_hounsfield
+from .io.hounsfield import in_hounsfield
 from .resampling import shear, upright
 
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.io.ct import resample
+from SpineSegmentationLib.resampling import resample
 from SpineSegmentationLib.segmentation.mask import VertebraMask
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 from SpineSegmentationLib.weights import Weights

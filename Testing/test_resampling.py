@@ -7,7 +7,7 @@ from grids import body, image_of, turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SpineSegmentationLib.io.ct import resample, same_grid
+from SpineSegmentationLib.resampling import resample, same_grid
 from SpineSegmentationLib.spine import SpineBox
 
 

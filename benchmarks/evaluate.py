@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from SpineSegmentationLib.anatomy import STANDARD
 from SpineSegmentationLib.evaluation.command import score_folders
 from SpineSegmentationLib.evaluation.metrics import segmentation_scores
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 
 SHAPE, SPACING = (600, 512, 512), (0.6, 0.6, 1.0)
 LEVELS = STANDARD[4:]

@@ -15,8 +15,9 @@ from pathlib import Path
 from measuring import add_stages, pipeline_of
 
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.io.ct import read_ct, write_image
+from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 
 

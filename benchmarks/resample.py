@@ -16,7 +16,9 @@ import numpy as np
 import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from SpineSegmentationLib.io.ct import read_ct, resample, write_image
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.writing import write_image
+from SpineSegmentationLib.resampling import resample
 
 
 def chest_like() -> sitk.Image:

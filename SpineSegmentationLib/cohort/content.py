@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import SpineError
 from ..io import dicom
-from ..io.image_files import data_file
+from ..io.text_headers import data_file
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def files_of(path: Path) -> list[Path]:
     """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
-        files = [file for file in files if dicom.stays_inside(file, path) and dicom.is_dicom(file)]
+        files = [file for file in files if dicom.is_dicom(file)]
     else:
         files = [file for file in (path, data_file(path)) if file is not None]
     if not files:

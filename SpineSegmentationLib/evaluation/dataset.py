@@ -24,7 +24,8 @@ from scipy import ndimage
 
 from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
-from ..io.image_files import extension, read_volume
+from ..io.formats import extension
+from ..io.image_files import read_volume
 from ..io.values import axis_codes, read_centroids, read_json
 from ..spine import Centroid, Centroids
 from .metrics import label_array

@@ -13,9 +13,10 @@ from scipy import ndimage
 
 from ..anatomy import Level
 from ..errors import SpineError
-from ..io import nifti
 from ..io.dicom import is_dicom
-from ..io.image_files import NIFTI, check_intact, extension, read_volume
+from ..io.formats import NIFTI, extension, nifti_extensions
+from ..io.image_files import read_volume
+from ..io.text_headers import check_intact
 from ..segmentation.mask import Piece, Place
 from ..voxels import Grid
 from .codes import CodeTable, choose
@@ -166,7 +167,7 @@ def _names_in(path: Path) -> dict[int, str]:
     """The label table that TotalSegmentator, for one, puts into the extension of a NIfTI header."""
     if extension(path) not in NIFTI:
         return {}
-    text = nifti.extensions(path).decode("utf-8", "replace")
+    text = nifti_extensions(path).decode("utf-8", "replace")
     entries = re.findall(r'<Label\b[^>]*\bKey="(\d+)"[^>]*>\s*(?:<!\[CDATA\[)?([^<\]]*)', text)
     return {int(code): name.strip() for code, name in entries if int(code)}
 

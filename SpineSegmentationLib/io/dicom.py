@@ -1,132 +1,150 @@
-"""DICOM folders: which series in them looks like the spine CT."""
+"""DICOM folders: which series in them looks like the spine CT, and which pass of it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import SpineError
-from .image_files import DAMAGED
-from .stack import Slice, read_stack
+from .formats import DAMAGED
+from .frames import CT_IMAGE, SECONDARY_CAPTURE, Frame, begins_as_dicom, read_frames
+from .passes import TELLING, passes
+from .stack import read_stack
 
-CT_IMAGE, SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
-"""SOP classes (DICOM PS3.4 B.5); with ``.1`` behind it the first is enhanced, multi-frame CT."""
-
-TAGS = {
-    "sop_class": "0008|0016",
-    "series": "0020|000e",
-    "modality": "0008|0060",
-    "description": "0008|103e",
-    "protocol": "0018|1030",
-    "kernel": "0018|1210",
-    "type": "0008|0008",
-    "acquisition": "0020|0012",
-    "instance": "0020|0013",
-    "position": "0020|0032",
-    "orientation": "0020|0037",
-    "pixel": "0028|0030",
-}
+NOT_HOUNSFIELD = ("OD", "MGML", "Z_EFF", "ED", "EDW", "PCT")
+"""Rescale types (DICOM C.11.1.1.2) of what spectral CT computes besides Hounsfield units."""
 
 SPINE_WORDS = r"spine|spinal|vertebr|wirbel|lumb|thorac|cervic|\b[clt]sp|\b[hbl]ws"
 BONE_WORDS = r"bone|knochen|osteo"
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """The frames of a series that make one volume: all of them, or one of several passes over the body.
+
+    Attributes:
+        name: what ``--series`` takes: the Series Instance UID, with ``:1``, ``:2`` ... where there are several.
+    """
+
+    name: str
+    frames: tuple[Frame, ...]
+
+    @property
+    def series(self) -> str:
+        return self.frames[0].tags["series"]
+
+    @property
+    def words(self) -> str:
+        tags = self.frames[0].tags
+        words = [tags["modality"], tags["description"], tags["kernel"], f"{len(self.frames)} slices"]
+        return ", ".join(filter(None, words))
 
 
 def is_dicom(path: Path) -> bool:
     """Whether a file claims to be a DICOM object (by name or first bytes), the directory file DICOMDIR apart."""
     if path.name.upper() == "DICOMDIR" or not path.is_file():
         return False
-    if path.suffix.lower() in (".dcm", ".dicom"):
-        return True
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError:
-        return False
-    # Old files begin at once with group 0008.
-    return start[128:] == b"DICM" or (start[:2] == b"\x08\0" and start[2:4] in (b"\0\0", b"\1\0", b"\5\0", b"\x08\0"))
+    return path.suffix.lower() in (".dcm", ".dicom") or begins_as_dicom(path)
 
 
-def stays_inside(path: Path, folder: Path) -> bool:
-    """Whether a path found in the folder is no link that leads out of it."""
-    return not path.is_symlink() or path.resolve().is_relative_to(folder.resolve())
+def holds_slices(files: Iterable[Path]) -> bool:
+    """Whether some of the files are slices that may make a volume; reports, scouts and strays are none."""
+    count = 0
+    for path in files:
+        try:
+            frames = read_frames(path) if begins_as_dicom(path) else []
+        # Whatever is wrong with it: a slice it may be all the same, and the person is told when it is read.
+        except Exception:
+            count += 1
+            continue
+        count += sum(_is_volume_part(frame) for frame in frames)
+        if count > 1:
+            return True
+    return False
 
 
 def read_series(path: Path, series: str | None, force: bool, warnings: list[str]) -> tuple[sitk.Image, str]:
-    """The volume of the chosen series, in the units of its rescale slope and intercept, and the choice in words.
+    """The volume of the chosen series, int16 in Hounsfield units, and the choice in words.
 
-    What is mended adds a warning (see :func:`stack.read_stack`).
+    What is mended or left out adds a warning (see also :func:`stack.read_stack`).
 
     Args:
-        path: a folder, or one multi-frame file.
-        series: Series Instance UID; None: of the CT series that cover most of the body's length, the one with a
-            spine in its description, then the thinner slices, a bone kernel, the smaller pixels, more slices.
-        force: take other modalities than CT too.
+        path: a folder, or one file.
+        series: Series Instance UID, with ``:2`` for its second pass; None: of the CT series that cover most of the
+            body's length, the one with a spine in its description, then the thinner slices, a bone kernel, the
+            smaller pixels, more slices, the first pass.
+        force: take other modalities than CT, too.
 
     Raises:
         SpineError: no CT series, no such series, a damaged file, slices that make no volume.
     """
-    stacks = _stacks(path)
-    known = {stack[0].tags["series"]: _describe(stack) for stack in stacks}
-    listed = "; ".join(f"{uid} ({words})" for uid, words in known.items()) or "no image series"
-    if series and series not in known:
+    found = _passes(path, warnings)
+    listed = "; ".join(f"{one.name} ({one.words})" for one in found) or "no image series"
+    if series and not any(series in (one.name, one.series) for one in found):
         raise SpineError(f"{path} has no series {series}; it has {listed}")
-    candidates = [stack for stack in stacks if series in (None, stack[0].tags["series"]) and _is_ct(stack, force)]
+    candidates = [one for one in found if series in (None, one.name, one.series) and _is_ct(one, force)]
     if not candidates:
         hint = "" if force else " (--force takes other modalities too)"
         raise SpineError(f"{path} holds no CT series of several slices{hint}; it has {listed}")
     longest = max(map(_coverage, candidates))
-    chosen = max(candidates, key=lambda stack: _merit(stack, longest))
-    number = len({stack[0].tags["series"] for stack in candidates})
+    chosen = max(candidates, key=lambda one: _merit(one, longest))
+    number = len({one.series for one in candidates})
     choice = "as asked" if series else f"chosen from {number} CT series" if number > 1 else "the only CT series"
-    image = read_stack(chosen, warnings)
-    return image, f"{path}: series {chosen[0].tags['series']} ({_describe(chosen)}), {choice}"
+    others = [one for one in candidates if one.series == chosen.series and one is not chosen]
+    if others and series != chosen.name:
+        told = "; ".join(f"--series {one.name} takes {_particulars(one, [chosen, *others])}" for one in others)
+        warnings.append(
+            f"series {chosen.series} holds {len(others) + 1} volumes; taken is {chosen.name}, "
+            f"{_particulars(chosen, [chosen, *others])}; {told}"
+        )
+    image = read_stack(list(chosen.frames), warnings)
+    return image, f"{path}: series {chosen.name} ({chosen.words}), {choice}"
 
 
-def _stacks(path: Path) -> list[list[Slice]]:
-    """The slices of the folder that belong together, small stacks first."""
+def _passes(path: Path, warnings: list[str]) -> list[Pass]:
+    """The volumes that the files may make, those of fewer slices first."""
     files = [path]
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
-        files = [file for file in files if stays_inside(file, path) and is_dicom(file)]
-    if not files:
-        raise SpineError(f"{path} holds no DICOM files (links that lead out of the folder are not followed)")
-    stacks: list[list[Slice]] = []
-    for header in filter(None, map(_header, files)):
-        stack = next((stack for stack in stacks if stack[0].stacks_with(header)), None)
+        broken = [file for file in files if file.is_symlink() and not file.exists()]
+        files = [file for file in files if is_dicom(file)]
+        if broken:
+            warnings.append(f"{len(broken)} links lead to files that are not here ({broken[0].name}, ...); fetch them")
+        if not files:
+            raise SpineError(f"{path} holds no DICOM files")
+    strays = [file for file in files if not begins_as_dicom(file)]
+    if strays and len(strays) < len(files):
+        warnings.append(f"{len(strays)} files are no DICOM though named so, and left out ({strays[0].name})")
+        files = [file for file in files if file not in strays]
+    stacks: list[list[Frame]] = []
+    for frame in (frame for file in files for frame in _frames(file)):
+        stack = next((stack for stack in stacks if stack[0].stacks_with(frame)), None)
         if stack is None:
             stacks.append(stack := [])
-        stack.append(header)
-    return sorted(stacks, key=len)
+        stack.append(frame)
+    parts = [part for stack in stacks for part in passes(stack)]
+    found = []
+    for series in {part[0].tags["series"]: None for part in parts}:
+        own = [part for part in parts if part[0].tags["series"] == series]
+        names = [series] if len(own) == 1 else [f"{series}:{number}" for number in range(1, len(own) + 1)]
+        found += [Pass(name, tuple(part)) for name, part in zip(names, own, strict=True)]
+    return sorted(found, key=lambda one: len(one.frames))
 
 
-def _header(path: Path) -> Slice | None:
-    """The header of one file; None for an object that is no image in space (report, capture, presentation)."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+def _frames(path: Path) -> list[Frame]:
+    """The frames of one file; none for an object that is no image in space (report, capture, presentation)."""
     try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
+        return read_frames(path)
+    # pydicom raises what it meets; whatever it is, the file is damaged.
+    except Exception as error:
         if _may_be_ct(path):
             raise SpineError(f"{path} {DAMAGED}") from error
-        return None
-    present = reader.GetMetaDataKeys()
-    tags = {name: reader.GetMetaData(key).strip(" \0") if key in present else "" for name, key in TAGS.items()}
-    position, orientation, pixel = (_numbers(tags[name]) for name in ("position", "orientation", "pixel"))
-    size, spacing = reader.GetSize(), reader.GetSpacing()
-    frames = size[2] if len(size) > 2 else 1
-    if frames > 1 and len(position) != 3:
-        # Enhanced objects keep the geometry per frame; GDCM has read it.
-        position = np.array(reader.GetOrigin())
-        orientation = np.reshape(reader.GetDirection(), (3, 3))[:, :2].T.ravel()
-    if len(position) != 3 or len(orientation) != 6 or not np.any(np.cross(orientation[:3], orientation[3:])):
-        return None
-    depth = (frames - 1) * spacing[2] if frames > 1 else 0.0
-    pixel = tuple(pixel) if len(pixel) == 2 else (spacing[1], spacing[0])
-    return Slice(path, tags, size[:2], frames, depth, orientation, position, pixel)
+        return []
 
 
 def _may_be_ct(path: Path) -> bool:
@@ -140,52 +158,55 @@ def _may_be_ct(path: Path) -> bool:
     return sop_class is None or sop_class[1].startswith(CT_IMAGE.encode())
 
 
-def _numbers(text: str) -> np.ndarray:
-    try:
-        numbers = np.array([float(part) for part in text.split("\\")])
-    except ValueError:
-        return np.array([])
-    return numbers if np.all(np.isfinite(numbers)) else np.array([])
+def _particulars(one: Pass, others: Sequence[Pass]) -> str:
+    """By what a pass differs from the others of its series, and its slices."""
+    tags = one.frames[0].tags
+    differing = [
+        f"{name} {tags[name]}"
+        for name in (*TELLING, "voltage", "kernel", "scanned")
+        if tags[name] and len({other.frames[0].tags[name] for other in others}) > 1
+    ]
+    along = [frame.along for frame in one.frames]
+    return ", ".join([*differing[:2], f"{len(along)} slices from {min(along):g} to {max(along):g} mm"])
 
 
-def _describe(stack: list[Slice]) -> str:
-    tags = stack[0].tags
-    words = [tags["modality"], tags["description"], tags["kernel"], f"{sum(one.frames for one in stack)} slices"]
-    return ", ".join(word for word in words if word)
+def _is_volume_part(frame: Frame) -> bool:
+    return frame.tags["sop_class"] != SECONDARY_CAPTURE and "LOCALIZER" not in frame.tags["type"].upper()
 
 
-def _is_ct(stack: list[Slice], force: bool) -> bool:
-    tags = stack[0].tags
-    if sum(one.frames for one in stack) < 2 or tags["sop_class"] == SECONDARY_CAPTURE:
+def _is_ct(one: Pass, force: bool) -> bool:
+    first = one.frames[0]
+    if len(one.frames) < 2 or first.tags["sop_class"] == SECONDARY_CAPTURE:
         return False
-    return force or (tags["modality"] == "CT" and "LOCALIZER" not in tags["type"].upper())
+    unit = first.tags["unit"].upper()
+    return force or (first.tags["modality"] == "CT" and _is_volume_part(first) and unit not in NOT_HOUNSFIELD)
 
 
-def _merit(stack: list[Slice], longest: float) -> tuple:
+def _merit(one: Pass, longest: float) -> tuple:
     """The larger, the likelier this is the CT of the spine to work on; ``longest`` is the best coverage, mm."""
-    tags = stack[0].tags
-    words = f"{tags['description']} {tags['protocol']}".lower()
-    slices = len({round(one.along, 2) for one in stack}) + stack[0].frames - 1
+    first = one.frames[0]
+    words = f"{first.tags['description']} {first.tags['protocol']}".lower()
+    slices = len({round(frame.along, 2) for frame in one.frames})
     return (
-        _coverage(stack) >= 0.8 * longest,
+        _coverage(one) >= 0.8 * longest,
         bool(re.search(SPINE_WORDS, words)),
         # Steps under 1.5 mm are all alike to networks that work at 1 mm and coarser.
-        -max(round(_extent(stack) / max(slices - 1, 1), 1), 1.5),
-        bool(re.search(BONE_WORDS, f"{words} {tags['kernel'].lower()}")),
-        -round(max(stack[0].pixel), 1),
+        -max(round(_extent(one) / max(slices - 1, 1), 1), 1.5),
+        bool(re.search(BONE_WORDS, f"{words} {first.tags['kernel'].lower()}")),
+        -round(max(first.pixel), 1),
         slices,
     )
 
 
-def _extent(stack: list[Slice]) -> float:
+def _extent(one: Pass) -> float:
     """mm along the normal from the first to the last slice."""
-    along = [one.along for one in stack]
-    return max(along) - min(along) + stack[0].depth
+    along = [frame.along for frame in one.frames]
+    return max(along) - min(along)
 
 
-def _coverage(stack: list[Slice]) -> float:
-    """mm along the body, head to feet, that the stack covers."""
-    one = stack[0]
-    edges = [one.size[0] * one.pixel[1], one.size[1] * one.pixel[0], _extent(stack)]
-    upward = [one.orientation[2], one.orientation[5], one.normal[2]]
+def _coverage(one: Pass) -> float:
+    """mm along the body, head to feet, that the slices cover."""
+    first = one.frames[0]
+    edges = [first.size[0] * first.pixel[1], first.size[1] * first.pixel[0], _extent(one)]
+    upward = [first.orientation[2], first.orientation[5], first.normal[2]]
     return float(np.abs(np.multiply(edges, upward)).sum())

@@ -1,96 +1,147 @@
-"""What ITK does not tell about a NIfTI file: that it is incomplete, states no voxel size, or holds NaN."""
+"""NIfTI files, read once, plane by plane; what the header means is nibabel's word."""
 
 from __future__ import annotations
 
 import gzip
 import math
-import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import SimpleITK as sitk
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
 
-FLOATS = {16: "f4", 64: "f8"}
-"""The data types of NIfTI that can hold NaN."""
+from ..errors import SpineError
+from .formats import DAMAGED, MOST_PACKED, check_shape, check_spacing
+from .planes import stacked
+
+TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+Take = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True)
-class Header:
-    """The part of a NIfTI-1 header that is checked.
+def read_nifti(path: Path, warnings: list[str], take: Take = lambda plane: plane) -> sitk.Image:
+    """The volume of a NIfTI-1 or NIfTI-2 file; its axes may be sheared.
 
-    Attributes:
-        order: byte order, ``<`` or ``>``.
-        dim: number of voxels along each axis that there is.
-        data_type, bits: of one voxel.
-        pixdim: voxel size along the first three axes, as stated.
-        start: bytes before the voxels.
-        oriented: whether it states how the volume lies in the body.
+    The sform places it, as in nibabel, FSL and Slicer; the qform where there is no sform; and where there is neither,
+    the axes run to the left, to the back and up. A scl_slope of 0 means no scaling.
+
+    Args:
+        warnings: gets a line where sform and qform differ, or neither is there.
+        take: what becomes of each plane (y, x) after scaling; of one type for all.
+
+    Raises:
+        SpineError: cannot be read, no NIfTI, truncated or corrupt, no 3D scalar volume, or an impossible voxel size.
     """
+    try:
+        with _opened(path) as (file, packed):
+            header = _header(file)
+            _check(path, header, packed)
+            affine = _affine(path, header, warnings)
+            image = stacked(enumerate(map(take, _planes(file, header))), header.get_data_shape()[2])
+            # Only at its end does a packed file say whether it is intact.
+            while file.read(1 << 20):
+                pass
+    except (EOFError, zlib.error, gzip.BadGzipFile, HeaderDataError) as error:
+        raise SpineError(f"{path} {DAMAGED}") from error
+    except OSError as error:
+        raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
+    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
+    return image
 
-    order: str
-    dim: tuple[int, ...]
-    data_type: int
-    bits: int
-    pixdim: tuple[float, ...]
-    start: int
-    oriented: bool
 
-    @property
-    def file_size(self) -> int:
-        """Bytes of the unpacked file, at least."""
-        return self.start + math.prod(self.dim) * self.bits // 8
-
-
-def is_packed(path: Path) -> bool:
-    """Whether a file begins like gzip, whatever its name."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
+    """The unpacked file, and whether it was packed, whatever its name says."""
     with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not packed:
+            yield file, False
+            return
+        with gzip.open(file) as unpacked:
+            yield unpacked, True
 
 
-def _open(path: Path) -> BinaryIO:
-    return gzip.open(path) if is_packed(path) else path.open("rb")
-
-
-def is_version_2(path: Path) -> bool:
-    """Whether the file is NIfTI-2, which ITK does not read."""
-    try:
-        with _open(path) as file:
-            return file.read(8)[4:] in (b"n+2\0", b"ni2\0")
-    except (EOFError, OSError, zlib.error):
-        return False
-
-
-def read_header(path: Path) -> Header:
-    """Raises EOFError, OSError or zlib.error when there is no NIfTI-1 header."""
-    with _open(path) as file:
-        data = file.read(348)
-    if len(data) < 348:
+def _header(file: BinaryIO) -> Nifti1Header:
+    size = file.read(4)
+    kind = Nifti2Header if 540 in (int.from_bytes(size, "little"), int.from_bytes(size, "big")) else Nifti1Header
+    block = size + file.read(kind.template_dtype.itemsize - 4)
+    if len(block) < kind.template_dtype.itemsize:
         raise EOFError
-    order = "<" if data[:4] == struct.pack("<i", 348) else ">"
-    # From byte 40 on: dim; datatype and bitpix at 70, pixdim at 76, vox_offset at 108, qform and sform code at 252.
-    fields = struct.unpack_from(order + "8h14x2h2x8ff140x2h", data, 40)
-    dim, (data_type, bits), pixdim, start, codes = fields[:8], fields[8:10], fields[10:18], fields[18], fields[19:]
-    return Header(order, dim[1 : dim[0] + 1], data_type, bits, pixdim[1:4], int(start), any(codes))
+    header = kind(block, check=False)
+    if int(header["sizeof_hdr"]) != len(block) or header["magic"].item()[:3] not in (b"n+1", b"n+2"):
+        raise HeaderDataError("no NIfTI")
+    return header
 
 
-def not_numbers(path: Path, header: Header) -> np.ndarray | None:
-    """Where a float file holds NaN or infinity: boolean, flat (x fastest); None if nowhere. ITK reads 0 there."""
-    if header.data_type not in FLOATS:
-        return None
-    with _open(path) as file:
-        file.seek(header.start)
-        data = file.read(math.prod(header.dim) * header.bits // 8)
-    found = ~np.isfinite(np.frombuffer(data, header.order + FLOATS[header.data_type]))
-    return found if found.any() else None
+def _affine(path: Path, header: Nifti1Header, warnings: list[str]) -> np.ndarray:
+    """4 x 4, voxel index x,y,z to LPS mm."""
+    sform = header.get_sform() if header["sform_code"] > 0 else None
+    pixdim = header["pixdim"][1:4].astype(float)
+    # Analyze files had negative sizes. Where an sform places the voxels, their sign means nothing; else readers differ.
+    if not np.all(np.isfinite(pixdim) & (pixdim != 0)) or (sform is None and np.any(pixdim < 0)):
+        raise SpineError(f"{path} states a voxel size that is not positive; correct its header")
+    qform = None
+    if header["qform_code"] > 0 and np.all(pixdim > 0):
+        qform = header.get_qform()
+    affine = sform if sform is not None else qform
+    if affine is None:
+        warnings.append("the file does not state its orientation (qform and sform codes are 0): left may be right")
+        return np.diag([*pixdim, 1.0])
+    axes = affine[:3, :3]
+    spacing = np.linalg.norm(axes, axis=0)
+    if not np.all(np.isfinite(affine)) or min(spacing) == 0 or abs(np.linalg.det(axes / spacing)) < 1e-3:
+        raise SpineError(f"{path} is flattened by its sform or qform; correct its header")
+    check_spacing(path, tuple(spacing))
+    if sform is not None and qform is not None:
+        corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+        corners = corners * [*(np.array(header.get_data_shape()[:3]) - 1), 1]
+        apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
+        if not apart <= 0.1 * min(spacing):
+            warnings.append(
+                f"sform and qform place the volume up to {apart:.1f} mm apart; the sform counts, as for most programs"
+            )
+    return TO_LPS @ affine
 
 
-def extensions(path: Path) -> bytes:
-    """What stands between the header and the voxels, such as label tables; empty when the file cannot be read."""
+def _check(path: Path, header: Nifti1Header, packed: bool) -> None:
+    """Raises SpineError for what is no 3D volume of real numbers, or too large for the file it is in."""
+    shape = header.get_data_shape()
     try:
-        start = read_header(path).start
-        with _open(path) as file:
-            return file.read(start)[352:]
-    except (EOFError, OSError, zlib.error):
-        return b""
+        kind = header.get_data_dtype()
+    except HeaderDataError:
+        kind = np.dtype(object)
+    values = len(kind.names) if kind.names else math.prod(shape[4:])
+    if values > 1:
+        raise SpineError(f"{path} has {values} values per voxel (a colour or vector image); give a CT volume")
+    if kind.kind == "c":
+        raise SpineError(f"{path} holds complex numbers; give a CT volume")
+    if kind.kind not in "iuf" or kind.itemsize > 8:
+        raise SpineError(f"{path} holds voxels of a type that is not supported; convert it to 16-bit integers")
+    check_shape(path, shape)
+    available = path.stat().st_size * (MOST_PACKED if packed else 1)
+    if available < header.get_data_offset() + math.prod(shape) * kind.itemsize:
+        raise EOFError
+
+
+def _planes(file: BinaryIO, header: Nifti1Header) -> Iterator[np.ndarray]:
+    kind, (columns, rows, count) = header.get_data_dtype(), header.get_data_shape()[:3]
+    slope, intercept = header.get_slope_inter()
+    file.seek(int(header.get_data_offset()))
+    for _ in range(count):
+        block = file.read(columns * rows * kind.itemsize)
+        if len(block) < columns * rows * kind.itemsize:
+            raise EOFError
+        plane = np.frombuffer(block, kind).reshape(rows, columns)
+        if slope is not None and (slope, intercept) != (1, 0):
+            plane = plane * float(slope) + float(intercept)
+        yield plane.astype(plane.dtype.newbyteorder("="))

@@ -1,77 +1,44 @@
-"""A stack of DICOM slices as one volume: in order, without doubles, at equal steps, in its true place."""
+"""A stack of DICOM frames as one volume: in order, without doubles, at equal steps, in its true place."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import SpineError
-from .image_files import DAMAGED, check_spacing
+from .formats import check_spacing
+from .frames import Frame
+from .passes import crowded
+from .pixels import hounsfield_planes
+from .planes import stacked
 
 LONGEST_GAP = 20.0
 """mm between slices up to which missing ones are interpolated; beyond, the longest part of the stack is kept."""
 
-
-@dataclass(frozen=True)
-class Slice:
-    """The header of one DICOM image.
-
-    Attributes:
-        tags: the texts that choose among series, by name.
-        size: columns, rows.
-        frames: 1, or more in a multi-frame file; these are ``depth`` mm deep from the first to the last.
-        orientation: the directions of a row and of a column (LPS), six numbers.
-        position: the centre of the first pixel, LPS mm.
-        pixel: mm between rows, between columns.
-    """
-
-    path: Path
-    tags: dict[str, str]
-    size: tuple[int, int]
-    frames: int
-    depth: float
-    orientation: np.ndarray
-    position: np.ndarray
-    pixel: tuple[float, float]
-
-    @property
-    def normal(self) -> np.ndarray:
-        """Unit normal of the slice."""
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        return normal / np.linalg.norm(normal)
-
-    @property
-    def along(self) -> float:
-        """The place on the normal, mm."""
-        return float(self.position @ self.normal)
-
-    def stacks_with(self, other: Slice) -> bool:
-        """Whether both may be slices of one volume."""
-        return (
-            self.tags["series"] == other.tags["series"]
-            and self.size == other.size
-            and self.frames == other.frames == 1
-            and np.allclose(self.orientation, other.orientation, atol=0.01)
-            and np.allclose(self.pixel, other.pixel, rtol=0.01)
-        )
+MOST_CROWDED = 0.25
+"""Share of slices on or close to another up to which they are taken for single doubles, not for mixed passes."""
 
 
-def read_stack(stack: list[Slice], warnings: list[str]) -> sitk.Image:
-    """The volume of slices that stack, or of one multi-frame file; sheared if the gantry was tilted.
+def read_stack(stack: list[Frame], warnings: list[str]) -> sitk.Image:
+    """The volume of frames that stack, int16 in Hounsfield units; sheared if the gantry was tilted.
 
     Doubles are left out, missing slices interpolated, and a stack torn by a gap over ``LONGEST_GAP`` is cut to its
     longest part; each adds a warning.
 
     Raises:
-        SpineError: a damaged file, fewer than two slices, or slices shifted sideways against each other.
+        SpineError: a damaged file, fewer than two slices, slices shifted sideways against each other, or several
+            passes that nothing tells apart.
     """
     folder, series = stack[0].path.parent, stack[0].tags["series"]
-    if stack[0].frames > 1:
-        return _read_pixels([stack[0].path])
+    stack = _each_once(stack, warnings)
+    if crowded(stack) > MOST_CROWDED:
+        raise SpineError(
+            f"{folder}: the slices of series {series} lie on or close to each other, as if two passes were mixed, and "
+            "nothing in the files tells which belong together; export one pass"
+        )
     stack = _longest_part(_without_doubles(stack, warnings), warnings)
     if len(stack) < 2:
         raise SpineError(f"{folder} holds a single slice of series {series}; give the whole series")
@@ -86,7 +53,8 @@ def read_stack(stack: list[Slice], warnings: list[str]) -> sitk.Image:
     tilted = drift > max(0.002 * np.linalg.norm(track), 0.5 * min(first.pixel))
     third = track / np.linalg.norm(track) if tilted else first.normal
 
-    image, step = _at_equal_steps(_read_pixels([one.path for one in stack]), along, warnings)
+    places, step = _equal_steps(along, warnings)
+    image = stacked(_interpolated(stack, places), len(places))
     direction = np.stack([first.orientation[:3], first.orientation[3:], third], axis=1)
     image.SetDirection((direction / np.linalg.norm(direction, axis=0)).ravel().tolist())
     image.SetOrigin(first.position.tolist())
@@ -95,34 +63,25 @@ def read_stack(stack: list[Slice], warnings: list[str]) -> sitk.Image:
     return image
 
 
-def _read_pixels(paths: list[Path]) -> sitk.Image:
-    try:
-        if len(paths) == 1:
-            return sitk.ReadImage(str(paths[0]))
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(paths[0]))
-        reader.ReadImageInformation()
-        # A fractional rescale slope would make the volume float64.
-        wide = reader.GetPixelID() == sitk.sitkFloat64
-        return sitk.ReadImage([str(path) for path in paths], sitk.sitkFloat32 if wide else sitk.sitkUnknown)
-    except RuntimeError as error:
-        for path in paths:
-            try:
-                sitk.ReadImage(str(path))
-            except RuntimeError:
-                raise SpineError(f"{path} {DAMAGED}") from error
-        raise SpineError(f"{paths[0].parent}: its slices do not fit together; export the series again") from error
+def _each_once(stack: list[Frame], warnings: list[str]) -> list[Frame]:
+    """Without copies of the same instance."""
+    known: dict[tuple, Frame] = {}
+    for frame in stack:
+        known.setdefault((frame.tags["sop_instance"] or frame.path, frame.number), frame)
+    if len(known) < len(stack):
+        warnings.append(f"{len(stack) - len(known)} slices are there twice, as copies; each is read once")
+    return list(known.values())
 
 
-def _without_doubles(stack: list[Slice], warnings: list[str]) -> list[Slice]:
+def _without_doubles(stack: list[Frame], warnings: list[str]) -> list[Frame]:
     """In order along the normal, one slice per place: that of the acquisition with most slices, then the first."""
     acquired = Counter(one.tags["acquisition"] for one in stack)
 
-    def order(one: Slice) -> tuple:
+    def order(one: Frame) -> tuple:
         acquisition = one.tags["acquisition"]
         return round(one.along, 2), -acquired[acquisition], acquisition.zfill(8), one.tags["instance"].zfill(8)
 
-    kept: list[Slice] = []
+    kept: list[Frame] = []
     doubled: list[float] = []
     for one in sorted(stack, key=order):
         if kept and one.along - kept[-1].along < 0.011:
@@ -134,7 +93,7 @@ def _without_doubles(stack: list[Slice], warnings: list[str]) -> list[Slice]:
     return kept
 
 
-def _longest_part(stack: list[Slice], warnings: list[str]) -> list[Slice]:
+def _longest_part(stack: list[Frame], warnings: list[str]) -> list[Frame]:
     breaks = [i for i in range(1, len(stack)) if stack[i].along - stack[i - 1].along > LONGEST_GAP]
     parts = [stack[start:stop] for start, stop in zip([0, *breaks], [*breaks, len(stack)], strict=True)]
     longest = max(parts, key=len)
@@ -146,28 +105,43 @@ def _longest_part(stack: list[Slice], warnings: list[str]) -> list[Slice]:
     return longest
 
 
-def _at_equal_steps(image: sitk.Image, along: np.ndarray, warnings: list[str]) -> tuple[sitk.Image, float]:
-    """The volume at equal steps from its first to its last slice, and the step in mm.
+def _equal_steps(along: np.ndarray, warnings: list[str]) -> tuple[np.ndarray, float]:
+    """Where planes at equal steps, from the first to the last slice, lie among the slices, and the step in mm.
 
-    Slices keep their voxels where they lie on the steps; between them, the two neighbours are interpolated (linear).
+    A place is the number of a slice where one lies there, and a fraction between two of them elsewhere.
     """
     gaps = np.diff(along)
     step = (along[-1] - along[0]) / np.maximum(np.round(gaps / np.median(gaps)), 1).sum()
     targets = along[0] + step * np.arange(round((along[-1] - along[0]) / step) + 1)
     if len(targets) == len(along) and np.abs(along - targets).max() < 0.1 * step:
-        return image, step
+        return np.arange(len(along), dtype=float), step
     between = np.interp(targets, along, np.arange(len(along)))
     nearest = np.round(between).astype(int)
     # Positions in files are rounded, too.
-    between = np.where(np.abs(along[nearest] - targets) < 0.1 * step, nearest, between)
-    slices = sitk.GetArrayViewFromImage(image)
-    result = np.empty((len(targets), *slices.shape[1:]), slices.dtype)
-    for plane, place in zip(result, between, strict=True):
-        below, weight = int(place), place - int(place)
-        plane[:] = np.rint((1 - weight) * slices[below] + weight * slices[below + 1]) if weight else slices[below]
-    made = targets[between != nearest]
+    places = np.where(np.abs(along[nearest] - targets) < 0.1 * step, nearest, between)
+    made = targets[places != nearest]
     warnings.append(f"slices missing or at unequal steps: {len(made)} interpolated (at {_some(made)})")
-    return sitk.GetImageFromArray(result), step
+    return places, step
+
+
+def _interpolated(stack: list[Frame], places: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The planes at the places among the slices (see :func:`_equal_steps`); between two slices linear."""
+    used: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for number, place in enumerate(places):
+        below, weight = int(place), place % 1
+        used[below].append((number, 1 - weight))
+        if weight:
+            used[below + 1].append((number, weight))
+    halves: dict[int, np.ndarray] = {}
+    slices = sorted(used)
+    for position, plane in hounsfield_planes([stack[number] for number in slices]):
+        for number, weight in used[slices[position]]:
+            if weight == 1:
+                yield number, plane
+            elif number in halves:
+                yield number, np.rint(halves.pop(number) + weight * plane).astype(np.int16)
+            else:
+                halves[number] = weight * plane
 
 
 def _some(places: np.ndarray | list[float]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..anatomy import Level
-from ..io.ct import write_image
 from ..io.values import write_centroids
+from ..io.writing import write_image
 from ..segmentation.mask import Piece, paint
 from ..spine import Centroids
 from ..voxels import Grid

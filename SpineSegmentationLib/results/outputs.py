@@ -19,8 +19,9 @@ import torch
 
 from .. import __version__
 from ..errors import SpineError
-from ..io.ct import Scan, scan_name, write_image
+from ..io.ct import Scan, scan_name
 from ..io.values import numbering_json, write_centroids, write_json, write_text
+from ..io.writing import write_image
 from ..measurements import measure, table
 from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 import standins
 
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.pipeline import SYSTEMS
 from SpineSegmentationLib.systems import DEFAULT
 

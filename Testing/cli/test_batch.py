@@ -8,7 +8,7 @@ import torch
 from calls import ENDINGS, TWICE, failing, outputs_of, segment
 
 from SpineSegmentationLib import pipeline
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.results import outputs
 
 

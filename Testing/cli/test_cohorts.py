@@ -11,7 +11,7 @@ import standins
 from calls import ENDINGS, TWICE, failing, outputs_of, segment
 
 from SpineSegmentationLib.cohort.claim import Claim
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 
 
 def table_of(out: Path, name: str = "scans") -> list[dict[str, str]]:

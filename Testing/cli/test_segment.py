@@ -13,9 +13,11 @@ from calls import ENDINGS, outputs_of, segment
 
 from SpineSegmentationLib import cli, pipeline
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.io.ct import read_ct, same_grid, write_image
+from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.resampling import same_grid
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.systems import DEFAULT
 

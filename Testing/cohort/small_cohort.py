@@ -6,7 +6,7 @@ import standins
 
 from SpineSegmentationLib.cohort.order import Order
 from SpineSegmentationLib.cohort.processor import Job
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 
 
 def scans_in(folder: Path, *names: str) -> list[Job]:

@@ -15,7 +15,8 @@ from SpineSegmentationLib.cohort.claim import Claim
 from SpineSegmentationLib.cohort.order import Order
 from SpineSegmentationLib.cohort.processor import Job, Processor, jobs_of
 from SpineSegmentationLib.cohort.shard import Shard
-from SpineSegmentationLib.io.ct import read_ct, write_image
+from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.pipeline import Pipeline
 
 

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from spines import SCANS, ct_of, eroded, renamed, save, spine, without_t13
 
 from SpineSegmentationLib.evaluation.command import evaluate
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 
 
 @pytest.fixture(scope="module")

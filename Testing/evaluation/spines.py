@@ -6,8 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.io.ct import write_image
 from SpineSegmentationLib.io.values import write_centroids
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.spine import Centroid, Centroids
 
 SPACING = (4.0, 4.0, 3.0)

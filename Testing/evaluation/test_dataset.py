@@ -12,7 +12,7 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import evaluate, score_folders
 from SpineSegmentationLib.evaluation.dataset import centroids_of_mask, find_scans, prediction_of, read_scan_centroids
-from SpineSegmentationLib.io.ct import write_image
+from SpineSegmentationLib.io.writing import write_image
 
 
 def test_bad_predictions_count_as_failed_and_stop_nothing(data, tmp_path):

@@ -67,7 +67,8 @@ def test_a_verdict_that_is_none(tmp_path, wrong):
 
 
 def test_the_run_file_holds_the_verdict(tmp_path, monkeypatch):
-    from SpineSegmentationLib.io.ct import read_ct, write_image
+    from SpineSegmentationLib.io.ct import read_ct
+    from SpineSegmentationLib.io.writing import write_image
 
     standins.install()
     write_image(IMAGE, tmp_path / "ct.nii.gz")
