@@ -15,6 +15,7 @@ from . import device as devices
 from .anatomy import Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
+from .detection.attention import AttentionDetector
 from .detection.combined import CombinedDetector
 from .detection.lessmann import LessmannDetector
 from .detection.mccouat_glocker import McCouatGlockerDetector
@@ -26,6 +27,7 @@ from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
 from .labelling.payer import PayerLabeller
 from .segmentation.anduin import AnduinSegmenter
+from .segmentation.attention import AttentionSegmenter
 from .segmentation.column import Column, Instances
 from .segmentation.lessmann import LessmannSegmenter
 from .segmentation.mask import VertebraMask, merge
@@ -79,6 +81,7 @@ DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
     "combined": CombinedDetector,
     "mccouat-glocker": McCouatGlockerDetector,
     "lessmann": LessmannDetector,
+    "attention": AttentionDetector,
 }
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
     "anduin": AnduinLabeller,
@@ -91,6 +94,7 @@ SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
     "anduin": AnduinSegmenter,
     "payer": PayerSegmenter,
     "lessmann": LessmannSegmenter,
+    "attention": AttentionSegmenter,
 }
 
 T = TypeVar("T")

@@ -36,6 +36,7 @@ _PUBLISHED: dict[str, System] = {
     "anduin": System("anduin", "anduin", "anduin"),
     "payer": System("payer", "payer", "payer"),
     "mccouat-glocker": System("mccouat-glocker", "mccouat-glocker", "anduin"),
+    "attention": System("attention", "anduin", "attention", ("attention-detection", "attention-segmentation")),
     "lessmann": System("lessmann", "lessmann", "lessmann", ("lessmann-segmentation",)),
 }
 

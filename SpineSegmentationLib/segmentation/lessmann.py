@@ -15,7 +15,7 @@ from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..resampling import AIR, resample
 from ..spine import Point, SpineBox
 from .column import Column
-from .mask import HALF, VertebraMask, bounds
+from .mask import HALF, VertebraMask, interpolated
 
 NAME = "lessmann"
 BEHIND = np.array([0.0, 20.0, -8.0])  # mm x,y,z from the middle of a body to that of its vertebra
@@ -120,23 +120,10 @@ def nothing(position: Point) -> VertebraMask:
 
 
 def mask_of(fragment: Fragment, spacing: float, ct: sitk.Image) -> VertebraMask:
-    """The mask of a fragment on the 1 mm lattice, interpolated, its surface cleaned (section 3.1)."""
-    probability = fragment.answer.probability
-    # Of voxels that are not this vertebra only the soft border stays.
-    soft = np.where(fragment.mask, np.maximum(probability, 0.5), np.where(probability < 0.5, probability, 0))
-    where = bounds(np.pad(fragment.mask, 1))
-    assert where is not None
-    part = np.pad(soft, 1)[tuple(slice(s.start - 1, s.stop + 1) for s in where)]
-    image = sitk.GetImageFromArray(part.astype(np.float32))
-    image.SetSpacing((spacing,) * 3)
-    origin = (fragment.corner + [s.start - 2 for s in where])[::-1] * spacing
-    image.SetOrigin(origin.tolist())
-    box = SpineBox(origin, origin + (np.array(part.shape[::-1]) - 1) * spacing)
-    fine = resample(image, 1.0, box, fill=0)
-    mask = VertebraMask.of(sitk.GetArrayFromImage(fine), fine)
-    hu = sitk.GetArrayFromImage(resample(ct, 1.0, box))
-    offset = np.subtract(mask.corner, np.rint(origin).astype(int))[::-1]
-    hu = hu[tuple(slice(o, o + n) for o, n in zip(offset, mask.probability.shape, strict=True))]
+    """The mask of a fragment on the 1 mm lattice, its surface cleaned (section 3.1)."""
+    mask = interpolated(fragment.answer.probability, fragment.mask, fragment.corner, spacing)
+    last = np.add(mask.corner, mask.probability.shape[::-1]) - 1.0
+    hu = sitk.GetArrayFromImage(resample(ct, 1.0, SpineBox(np.subtract(mask.corner, 0.25), last + 0.25)))
     cleaned = without_soft_surface(mask.probability, hu)
     return replace(mask, probability=cleaned, complete=fragment.answer.complete >= 0.5)
 

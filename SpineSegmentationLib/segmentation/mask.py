@@ -13,6 +13,8 @@ from scipy import ndimage
 
 from ..anatomy import Level
 from ..cache import Cache
+from ..resampling import resample
+from ..spine import SpineBox
 
 HALF = 128
 """Probability one half in the stored scale 0..255."""
@@ -55,6 +57,27 @@ class VertebraMask:
     def digest(self) -> str:
         """SHA-256 of place and content."""
         return _digest(self.corner, self.probability.shape, self.probability)
+
+
+def interpolated(probability: np.ndarray, inside: np.ndarray, corner: np.ndarray, spacing: float) -> VertebraMask:
+    """The mask of one vertebra out of a coarser map, linearly interpolated.
+
+    Args:
+        probability: 0..1, (z, y, x).
+        inside: bool, which of its voxels are of the vertebra; of the others only a soft border stays.
+        corner: position z,y,x of the first voxel on the lattice of ``spacing`` (mm, a whole number).
+    """
+    where = bounds(np.pad(inside, 1))
+    if where is None:
+        return VertebraMask(np.zeros((1, 1, 1), np.uint8), tuple(int(v * spacing) for v in reversed(corner)))
+    soft = np.where(inside, np.maximum(probability, 0.5), np.where(probability < 0.5, probability, 0))
+    part = np.pad(soft, 1)[tuple(slice(s.start - 1, s.stop + 1) for s in where)]
+    image = sitk.GetImageFromArray(part.astype(np.float32))
+    image.SetSpacing((spacing,) * 3)
+    origin = (np.asarray(corner) + [s.start - 2 for s in where])[::-1] * spacing
+    image.SetOrigin(origin.tolist())
+    fine = resample(image, 1.0, SpineBox(origin, origin + (np.array(part.shape[::-1]) - 1) * spacing), fill=0)
+    return VertebraMask.of(sitk.GetArrayFromImage(fine), fine)
 
 
 @dataclass(frozen=True, eq=False)

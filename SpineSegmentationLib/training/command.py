@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,12 +18,14 @@ from ..io.values import write_json
 from ..networks.anduin_btrfly import Btrfly
 from ..networks.anduin_fcn import SpineFCN
 from ..networks.anduin_unet import VertebraUNet
+from ..networks.attention import AttentionNet, SegmentationNet
 from ..networks.lessmann import IterativeFCN, RibNetwork
 from ..networks.mccouat_glocker import DenseDetectionUNet, DenseIdentificationUNet
 from ..networks.payer_scn import SpatialConfigurationNet
 from ..networks.payer_unet import PointedUNet, SpineUNet
 from ..pipeline import Pipeline
 from .anduin_labelling import LabellingTask
+from .attention import AttentionTask, SpineMaskTask
 from .detection import DetectionTask, PayerDetectionTask
 from .lessmann import LessmannRibTask, LessmannTask
 from .loop import Task, train
@@ -66,6 +67,8 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ("mccouat-glocker", "labelling"): Recipe(
         DenseIdentificationUNet, McCouatGlockerLabellingTask, 160, ((85, 110), (130, 150))
     ),
+    ("attention", "detection"): Recipe(AttentionNet, AttentionTask, 400, ((125, 135), (300, 260))),
+    ("attention", "segmentation"): Recipe(SegmentationNet, SpineMaskTask, 160, ((125, 135), (300, 260))),
     ("lessmann", "labelling"): Recipe(RibNetwork, LessmannRibTask, 160, ((125, 135), (180, 180))),
     ("lessmann", "segmentation"): Recipe(IterativeFCN, LessmannTask, 160, ((125, 135), (180, 180))),
 }
@@ -163,13 +166,9 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
-        masks_only = recipe.masks
-        scans = real_subjects(shared, spacing)
-        if stage == "detection" and spacing < WHOLE:
-            scans = itertools.chain(scans, real_subjects(shared, WHOLE))
-        for subject in scans:
-            if subject.labels is not None or not masks_only:
-                yield subject
+        yield from real_subjects(shared, spacing, recipe.masks)
+        if stage == "detection" and spacing < WHOLE and not recipe.masks:
+            yield from real_subjects(shared, WHOLE)
         yield from atlas_subjects(shared, spacing)
         if drawing is not None:
             yield from own_mask_subjects(shared, spacing, drawing)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..anatomy import COLUMN, Level, may_follow
+from ..anatomy import COLUMN, Level
 from ..detection.lessmann import DIRECTION
 from ..detection.lessmann_patches import LEAST
 from ..labelling.mccouat_glocker_labels import NUMBER
@@ -21,8 +21,8 @@ from ..networks.blocks import normalise_hu
 from ..networks.lessmann import IterativeFCN
 from ..resampling import AIR
 from .deformation import Deformation, sample
+from .marked import Marked, marked, seen
 from .subjects import Subject, shares
-from .synthesis import scan, scanned
 
 GAMMA, SIGMA = 8.0, 6.0  # of the weights near a surface; SIGMA in mm
 LEAST_LAMBDA = 0.1
@@ -81,40 +81,6 @@ class Patch:
     thoracic: bool
 
 
-class _Person:
-    """A subject with masks: which voxels may be shown, and where each vertebra is."""
-
-    def __init__(self, subject: Subject) -> None:
-        assert subject.labels is not None
-        self.subject = subject
-        places = ndimage.find_objects(subject.labels, max(Level))
-        there = [level for level in COLUMN if places[level - 1] is not None]
-        # Vertebrae that nobody marked must not be taught as background: the longest run without a gap is shown.
-        runs: list[list[Level]] = []
-        for level in there:
-            if runs and may_follow(runs[-1][-1], level):
-                runs[-1].append(level)
-            else:
-                runs.append([level])
-        self.levels = max(runs, key=len)
-        self.places = {level: places[level - 1] for level in self.levels}
-        shape = subject.labels.shape
-        self.low, self.high = 0, shape[0]
-        if subject.source == "real" and not subject.whole:
-            first, last = self.levels[0], self.levels[-1]
-            if last not in (Level.L5, Level.L6):
-                self.low = self.places[last][0].start
-            if first is not Level.C1:
-                self.high = self.places[first][0].stop
-        self.volumes = {
-            level: int((subject.labels[place] == level).sum()) for level, place in self.places.items()
-        }  # fmt: skip
-        self.whole = {
-            level: all(s.start > 0 and s.stop < n for s, n in zip(place, shape, strict=True))
-            for level, place in self.places.items()
-        }
-
-
 class LessmannTask:
     """Draws patches and scores the network on them; the losses of VerSe'19, with the cross-entropy of the mask."""
 
@@ -125,7 +91,7 @@ class LessmannTask:
     progress = 0.0
 
     def __init__(self, subjects: list[Subject]) -> None:
-        people = [_Person(s) for s in subjects if s.labels is not None and np.isin(s.labels, COLUMN).any()]
+        people = marked(subjects)
         self.vertebrae = [(person, level) for person in people for level in person.levels]
         # A person with many vertebrae must not outweigh the others.
         even = np.array([len(person.levels) ** -0.5 for person, _ in self.vertebrae])
@@ -153,7 +119,7 @@ class LessmannTask:
         spread = {"bend": 3.0 / self.spacing, "wavelength": 50 / self.spacing}
         deformation = Deformation(rng, self.size, centre, rotation=12, scale=0.15, **spread)
         grid = deformation.grid()
-        hu = self._hu(subject, grid, rng, generator)
+        hu = seen(subject, grid, self.spacing, rng, generator)
         codes = sample(subject.labels, grid, 0, nearest=True)
         self._crop(hu, codes, grid[..., 0], person, rng)
         shown = codes.numpy().astype(np.uint8)
@@ -180,15 +146,7 @@ class LessmannTask:
             target is not None and target.region == "thoracic",
         )
 
-    def _hu(self, subject: Subject, grid: Tensor, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        if subject.hu is None or subject.whole:
-            return scanned(subject, grid, self.spacing, rng, generator)
-        hu = sample(subject.hu, grid, AIR)
-        if rng.random() < 0.5:
-            hu = hu * rng.uniform(0.8, 1.25) + rng.uniform(-40, 40)
-        return scan(hu, self.spacing, rng, generator, strength=0.6)
-
-    def _crop(self, hu: Tensor, codes: Tensor, height: Tensor, person: _Person, rng: np.random.Generator) -> None:
+    def _crop(self, hu: Tensor, codes: Tensor, height: Tensor, person: Marked, rng: np.random.Generator) -> None:
         """Shows what was marked alone, and often less of it: random crops along z (section 3.6)."""
         rows = len(hu)
         low, high = 0, rows
@@ -196,7 +154,7 @@ class LessmannTask:
             low = int(rng.integers(0, 2 * rows // 3))
         if rng.random() < 0.2:
             high = int(rng.integers(rows // 3, rows)) + 1
-        hidden = (height < person.low) | (height >= person.high)
+        hidden = person.hidden(height)
         hidden[:low], hidden[max(high, low + 1) :] = True, True
         hu[hidden], codes[hidden] = AIR, 0
 

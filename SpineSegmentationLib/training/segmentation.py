@@ -16,8 +16,8 @@ from ..segmentation.anduin import CENTRE, SIZE
 from ..segmentation.patch import SIGMA, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
+from .marked import seen
 from .subjects import Subject, shares
-from .synthesis import scan, scanned
 
 
 class SegmentationTask:
@@ -55,13 +55,7 @@ class SegmentationTask:
         # Rotation and scale act round the middle of the patch: shift so that the vertebra stays where it belongs.
         deformation.centre = deformation.centre + (position - _source(deformation, aim))
         grid = deformation.grid()
-        if subject.hu is None or subject.whole:
-            hu = scanned(subject, grid, SPACING, rng, generator)
-        else:
-            hu = sample(subject.hu, grid, -1024)
-            if rng.random() < 0.5:
-                hu = hu * rng.uniform(0.8, 1.25) + rng.uniform(-40, 40)
-            hu = scan(hu, SPACING, rng, generator, strength=0.6)
+        hu = seen(subject, grid, SPACING, rng, generator)
         mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
         return self.intensity(hu)[None], gaussians(hint, self.size, SIGMA / SPACING)[None], mask[None]

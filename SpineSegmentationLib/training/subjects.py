@@ -184,8 +184,12 @@ BONES_ONLY = {"ts0328_boneonly": "totalseg_s0328"}
 """Real CT of which the bones alone keep their HU, and the atlas of the same person that names all tissues."""
 
 
-def real_subjects(root: Path, spacing: float) -> Iterator[Subject]:
-    """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view."""
+def real_subjects(root: Path, spacing: float, masks_only: bool = False) -> Iterator[Subject]:
+    """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view.
+
+    Args:
+        masks_only: leave out those without a mask.
+    """
     for folder in sorted((root / "ct").iterdir()):
         if folder.name in VALIDATION:
             continue
@@ -195,6 +199,8 @@ def real_subjects(root: Path, spacing: float) -> Iterator[Subject]:
         mask = folder / "seg-vert_msk.nii.gz"
         if folder.name in BONES_ONLY:
             mask = root / "anatomy" / BONES_ONLY[folder.name] / "labels.nii.gz"
+        if masks_only and not mask.exists():
+            continue
         yield _make(
             folder.name,
             sitk.ReadImage(str(path)),
