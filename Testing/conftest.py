@@ -1,4 +1,4 @@
-"""No test is timed; and what those of detection and labelling share of McCouat and Glocker's system."""
+"""No test is timed; what those of detection and labelling share of McCouat and Glocker's system; a small column."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection.mccouat_glocker import McCouatGlockerDetector
 from SpineSegmentationLib.labelling.mccouat_glocker import McCouatGlockerLabeller
 from SpineSegmentationLib.labelling.mccouat_glocker_labels import NUMBER, UNKNOWN, densify
+from SpineSegmentationLib.phantom import Phantom, PhantomSpec, make_phantom
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -47,3 +48,18 @@ def coded_ct():
     image.SetOrigin((-60.0, 10.0, -200.0))
     points = [image.TransformContinuousIndexToPhysicalPoint([float(v) for v in p[::-1]]) for p in positions]
     return image, np.array(points)
+
+
+@pytest.fixture(scope="session")
+def column() -> Phantom:
+    """T11 to L4 and what is seen of their neighbours."""
+    spec = PhantomSpec(seed=7, first=Level.T11, last=Level.L4, field=(60.0, 110.0))
+    return make_phantom(spec, (1.5, 1.5, 2.0))
+
+
+@pytest.fixture
+def labels(column) -> np.ndarray:
+    """T11 to L4, VerSe codes, to be changed."""
+    array = sitk.GetArrayFromImage(column.label_map)
+    array[~np.isin(array, list(column.centroids.levels))] = 0
+    return array

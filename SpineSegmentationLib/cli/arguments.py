@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..anatomy import Level
 from ..errors import SpineError
 from ..systems import DEFAULT, ROLES, SYSTEMS, named
+
+if TYPE_CHECKING:
+    from ..exchange.extras import Extras
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +55,30 @@ def add_system(parser: argparse.ArgumentParser, last: str) -> None:
 
 def add_box(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--box", metavar="x0,y0,z0,x1,y1,z1", help="use this spine box (LPS mm), detect none")
+
+
+def add_extras(parser: argparse.ArgumentParser) -> None:
+    """What is written besides, for other programs."""
+    parser.add_argument("--dicom-seg", action="store_true", help="the label map as DICOM SEG, too")
+    parser.add_argument("--dicom-sr", action="store_true", help="the measurements as DICOM SR, too, and the SEG")
+    parser.add_argument(
+        "--surfaces", choices=("stl", "ply", "obj", "vtp"), default="", help="a surface of each vertebra, too (LPS mm)"
+    )
+    parser.add_argument("--points", type=_points, default=(), metavar="mrk.json,csv", help="the centroids so, too")
+
+
+def extras_of(arguments: argparse.Namespace) -> Extras:
+    """What these options ask for."""
+    from ..exchange.extras import Extras
+
+    return Extras(arguments.dicom_seg, arguments.dicom_sr, arguments.surfaces, arguments.points)
+
+
+def _points(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    if not set(kinds) <= {"mrk.json", "csv"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is not mrk.json, csv or both with a comma between")
+    return kinds
 
 
 def levels(text: str) -> tuple[Level, ...]:

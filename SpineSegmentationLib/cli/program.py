@@ -15,7 +15,7 @@ from typing import Protocol
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
 from ..errors import SpineError
-from . import demo, detect, evaluate, label, phantom, segment, train
+from . import adopt, demo, detect, evaluate, label, phantom, segment, train
 from .console import INTERRUPTED, SOME_FAILED, UNUSABLE, Console
 
 
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {
     "segment": segment,
     "detect": detect,
     "label": label,
+    "adopt": adopt,
     "evaluate": evaluate,
     "train": train,
     "phantom": phantom,

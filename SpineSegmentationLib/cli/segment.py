@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .arguments import add_box, add_scans, add_shard, add_system, levels
+from .arguments import add_box, add_extras, add_scans, add_shard, add_system, levels
 from .console import Console
 from .stages import run_until
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--centroids", type=Path, metavar="FILE", help="use these centroids: VerSe or Slicer JSON")
     parser.add_argument("--only", type=levels, metavar="L3,L4", help="segment these vertebrae alone")
     add_system(parser, "segmenter")
+    add_extras(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:

@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import SpineError
 from ..systems import ROLES
+from .arguments import extras_of
 from .batch import carry_out, find, make_writable
 from .console import OK, SOME_FAILED, UNUSABLE, Console
 
@@ -14,6 +15,7 @@ def run_until(until: str, arguments: argparse.Namespace, console: Console) -> in
     """Runs the stages up to ``until`` on every scan and writes what it made; a bad scan never stops the others."""
     from ..cohort.order import Order
     from ..cohort.shard import Shard
+    from ..exchange.extras import Extras
     from ..io.values import parse_box
 
     shard = Shard.parse(arguments.shard) if arguments.shard else None
@@ -40,6 +42,7 @@ def run_until(until: str, arguments: argparse.Namespace, console: Console) -> in
         arguments.series,
         arguments.force,
         arguments.overwrite,
+        extras_of(arguments) if until == "segmentation" else Extras(),
     )
     failed += carry_out(order, scans, shard, arguments.words, console)
     return SOME_FAILED if failed else OK

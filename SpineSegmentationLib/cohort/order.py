@@ -9,6 +9,7 @@ from typing import Any
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..exchange.extras import Extras
 from ..pipeline import STAGES, Pipeline
 from ..spine import SpineBox
 from ..systems import DEFAULT
@@ -26,6 +27,7 @@ class Order:
         only: segment these vertebrae alone.
         series, force: as in :func:`io.ct.read_ct`.
         overwrite: replace results that are there.
+        extras: what is written besides, for other programs.
     """
 
     output: Path
@@ -39,6 +41,7 @@ class Order:
     series: str | None = None
     force: bool = False
     overwrite: bool = False
+    extras: Extras = field(default_factory=Extras)
 
     def pipeline(self) -> Pipeline:
         """The pipeline, with the weights of the stages that this order needs loaded.
@@ -76,6 +79,7 @@ class Order:
             "only": [level.name for level in self.only] if self.only else None,
             "series": self.series,
             "force": self.force,
+            **({"extras": extras} if (extras := self.extras.names()) else {}),
         }
 
 
@@ -94,7 +98,7 @@ def difference(run: dict[str, Any], order: Order, pipeline: Pipeline) -> str | N
         stages = run.get("stages")
         return f"with other stages ({', '.join(stages.values()) if isinstance(stages, dict) else 'not recorded'})"
     if plain(run.get("given")) != plain(order.given()):
-        return "with other options (--box, --centroids, --only, --series or --force)"
+        return "with other options (--box, --centroids, --only, --series, --force, or for other programs)"
     for stage, used in run.get("weights", {}).items():
         if [one["sha256"] for one in used] != [one.sha256 for one in pipeline.stage(stage).weights]:
             return f"with other weights for {stage}"

@@ -148,7 +148,16 @@ class Processor:
             run = run_json(self.pipeline, open.scan, result, self.given, open.reading)
             run["until"] = order.until
             run["input"] |= {"path": str(job.path.resolve()), "content": open.content.to_json()}
-            files = write_outputs(order.output, job.name, order.until, open.scan, result, run)
+            more = order.extras.writers(
+                job.name,
+                open.scan,
+                job.path,
+                result.label_map,
+                result.centroids,
+                f"Spine Segmentation, {order.system}",
+                by_hand=order.centroids is not None,
+            )
+            files = write_outputs(order.output, job.name, order.until, open.scan, result, run, more)
         except Exception as error:
             return self._failed(job, error, open)
         finally:

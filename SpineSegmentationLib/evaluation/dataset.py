@@ -7,7 +7,8 @@ Known layouts, in any depth of sub-folders, one scan told from another by the na
 * VerSe as at MICCAI: ``verse014.nii.gz``, ``verse014_seg.nii.gz``, ``verse014_ctd.json`` (2019) and
   ``verse512_CT-iso_iso-ctd.json`` (2020), whose centroids are in mm along fixed axes;
 * one folder per scan: ``<scan>/ct.nii.gz``, ``centroids.json``, ``seg-vert_msk.nii.gz``;
-* predictions: the output of this tool, any of the above, or label maps named as their scan.
+* predictions: the output of this tool, any of the above, or label maps named as their scan;
+* in place of a mask a DICOM SEG, ``<scan>_seg.dcm``.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ from scipy import ndimage
 
 from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
+from ..foreign.centres import centre_of
+from ..foreign.fit import fit
+from ..foreign.masks import read_mask as read_foreign_mask
 from ..io.formats import extension
 from ..io.image_files import read_volume
 from ..io.values import axis_codes, read_centroids, read_json
+from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids
+from ..voxels import Grid
 from .metrics import label_array
 
 CHALLENGE_AXES = {"ctd": ("I", "P", "L"), "iso-ctd": ("P", "I", "R"), "ctd-iso": ("P", "I", "R")}
@@ -117,6 +123,9 @@ def _classify(path: Path) -> tuple[str, str]:
             if match := pattern.fullmatch(stem):
                 return kind, match[1] or ""
         return "volume", stem
+    if is_dicom_file(path):
+        match = _MASK.fullmatch(path.stem)
+        return ("mask", match[1] or "") if match else ("", "")
     for kind, pattern in (("centroids", _CENTROIDS), ("measurements", _MEASUREMENTS)):
         if match := pattern.fullmatch(path.name):
             return kind, match[1] or ""
@@ -198,7 +207,7 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
     complete: dict[Level, bool] = {}
     if files.mask:
         try:
-            mask = read_mask(files.mask, notes)
+            mask = read_seg_mask(files.mask, grid, notes) if is_dicom_file(files.mask) else read_mask(files.mask, notes)
             notes += _odd_codes(mask, files.mask)
         except SpineError as error:
             problems.append(str(error))
@@ -217,6 +226,23 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
         except (OSError, ValueError, KeyError, csv.Error) as error:
             notes.append(f"{files.measurements}: completeness not read ({error})")
     return Annotation(mask, centroids, complete, tuple(notes), tuple(problems))
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether a file is DICOM by its name."""
+    return path.suffix.lower() in (".dcm", ".dicom")
+
+
+def read_seg_mask(path: Path, grid: sitk.Image | None, warnings: list[str]) -> sitk.Image:
+    """The label map of a DICOM SEG, on the given grid if there is one.
+
+    Raises:
+        SpineError: no SEG, damaged, no vertebra in it, or beside the grid.
+    """
+    mask = read_foreign_mask(path)
+    mask = mask if grid is None else fit(mask, grid)
+    warnings += mask.notes
+    return mask.label_map()
 
 
 def read_mask(path: Path, warnings: list[str]) -> sitk.Image:
@@ -331,28 +357,11 @@ def _measured_completeness(path: Path) -> dict[Level, bool]:
 
 
 def centroids_of_mask(mask: sitk.Image) -> Centroids:
-    """The centre of the vertebral body of every vertebra in a label map.
-
-    The body is where the mask is thickest: the centre is the mean of the places whose distance to the surface is
-    at least 90 % of the largest. C1 has no body; its centre is the mean of its voxels.
-    """
-    labels = label_array(mask)
-    spacing = np.array(mask.GetSpacing()[::-1])
-    # Steps of about 1 mm are fine enough for a centre and keep the distance transform cheap.
-    step = np.maximum(np.floor(1.0 / spacing + 1e-6), 1).astype(int)
+    """The centre of the vertebral body of every vertebra in a label map; see :func:`foreign.centres.centre_of`."""
+    labels, grid = label_array(mask), Grid.of(mask)
     points = []
-    for code, crop in enumerate(ndimage.find_objects(labels, max_label=max(Level)), start=1):
-        if crop is None or code not in Level._value2member_map_:
-            continue
-        inside = labels[crop][tuple(slice(s // 2, None, s) for s in step)] == code
-        first = np.array([part.start for part in crop]) + step // 2
-        if not inside.any():
-            inside, first, scale = labels[crop] == code, np.array([part.start for part in crop]), np.ones(3)
-        else:
-            scale = step
-        if code != Level.C1:
-            depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing * scale)[1:-1, 1:-1, 1:-1]
-            inside = depth >= 0.9 * depth.max()
-        index = first + np.argwhere(inside).mean(axis=0) * scale
-        points.append(Centroid(Level(code), mask.TransformContinuousIndexToPhysicalPoint(index[::-1].tolist())))
+    for code, place in enumerate(ndimage.find_objects(labels, max_label=max(Level)), start=1):
+        if place is not None and code in Level._value2member_map_:
+            piece = Piece.of(labels[place] == code, tuple(axis.start for axis in reversed(place)))
+            points.append(Centroid(Level(code), centre_of(piece, Level(code), grid)))
     return Centroids(tuple(points))

@@ -9,13 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..anatomy import Level
+from ..foreign.centres import centre_of
+from ..foreign.fit import fit
+from ..foreign.masks import ForeignMask
 from ..segmentation.mask import Piece, paint
 from ..spine import Centroid, Centroids
 from ..voxels import Grid
-from .centres import centre_of
 from .checks import Finding, check
-from .fit import fit
-from .masks import ForeignMask
 
 SOFT = 50
 """HU that the middle voxel of a mask of bone does not stay below."""

@@ -13,7 +13,7 @@ from ..io.writing import write_image
 from ..segmentation.mask import Piece, paint
 from ..spine import Centroids
 from ..voxels import Grid
-from .surfaces import surface_of, write_stl
+from .surfaces import surface_of, write_surface
 
 
 def write_verse(
@@ -34,8 +34,13 @@ def write_verse(
     return paths
 
 
-def write_surfaces(pieces: Mapping[Level, Piece], grid: Grid, folder: str | Path, name: str) -> list[Path]:
-    """Writes a surface in LPS mm (STL) for each vertebra that has voxels; returns the paths.
+def write_surfaces(
+    pieces: Mapping[Level, Piece], grid: Grid, folder: str | Path, name: str, kind: str = "stl"
+) -> list[Path]:
+    """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths.
+
+    Args:
+        kind: the format, one of ``surfaces.FORMATS``.
 
     Raises:
         SpineError: a file cannot be written.
@@ -43,6 +48,6 @@ def write_surfaces(pieces: Mapping[Level, Piece], grid: Grid, folder: str | Path
     paths = []
     for level, piece in sorted(pieces.items(), key=lambda item: item[0].rank):
         if piece.voxels.size:
-            paths.append(Path(folder) / f"{name}_{level.name}.stl")
-            write_stl(surface_of(piece, grid), paths[-1])
+            paths.append(Path(folder) / f"{name}_{level.name}.{kind}")
+            write_surface(surface_of(piece, grid), paths[-1])
     return paths

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -122,13 +122,25 @@ def together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_outputs(folder: Path, name: str, until: str, scan: Scan, result: Result, run: dict) -> list[Path]:
-    """Writes the files of ``FILES[until]``, all or none, and returns their paths.
+def write_outputs(
+    folder: Path,
+    name: str,
+    until: str,
+    scan: Scan,
+    result: Result,
+    run: dict,
+    more: Mapping[str, Callable[[Path], None]] | None = None,
+) -> list[Path]:
+    """Writes the files of ``FILES[until]`` and more, all or none, and returns their paths.
+
+    Args:
+        more: further files by name, each with what writes it; the others lie beside it by then.
 
     Raises:
         SpineError: a file cannot be written.
     """
-    names = [file.format(name) for file in FILES[until]]
+    more = more or {}
+    names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, names) as temporary:
         for file in FILES[until]:
             path = temporary / file.format(name)
@@ -144,6 +156,8 @@ def write_outputs(folder: Path, name: str, until: str, scan: Scan, result: Resul
                 write_text(path, table(measure(scan.image, result.label_map, result.centroids)))
             else:
                 write_json(path, run)
+        for file, write in more.items():
+            write(temporary / file)
     return [folder / name for name in names]
 
 

@@ -140,6 +140,17 @@ def _digest(corner: tuple[int, ...], shape: tuple[int, ...], content: np.ndarray
     return hashlib.sha256(header + np.ascontiguousarray(content).tobytes()).hexdigest()
 
 
+def pieces_of(label_map: sitk.Image) -> dict[Level, Piece]:
+    """The vertebrae of a label map of VerSe codes, from the head down."""
+    labels = sitk.GetArrayViewFromImage(label_map)
+    places = ndimage.find_objects(labels, max_label=max(Level))
+    found = sorted((level for level in Level if places[level - 1] is not None), key=lambda level: level.rank)
+    return {
+        level: Piece.of(labels[place] == level, tuple(axis.start for axis in reversed(place)))
+        for level, place in ((level, places[level - 1]) for level in found)
+    }
+
+
 def paint(pieces: Mapping[Level, Piece], grid: sitk.Image) -> sitk.Image:
     """The label map of pieces that share no voxel: uint8 codes on the grid of the scan, 0 elsewhere."""
     labels = np.zeros(grid.GetSize()[::-1], np.uint8)

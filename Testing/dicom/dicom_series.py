@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -25,6 +26,15 @@ def levels_at(points: np.ndarray) -> np.ndarray:
     for level, (low, high) in BLOCKS.items():
         codes[np.all((local > low) & (local < high), axis=-1)] = level
     return codes
+
+
+def label_map_of(image: sitk.Image) -> sitk.Image:
+    """The truth at every voxel of an image."""
+    z, y, x = np.indices(image.GetSize()[::-1])
+    axes = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    result = sitk.GetImageFromArray(levels_at(np.stack([x, y, z], -1) @ axes.T + image.GetOrigin()))
+    result.CopyInformation(image)
+    return result
 
 
 def places_of(position, orientation, pixel, rows, columns) -> np.ndarray:

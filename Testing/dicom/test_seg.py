@@ -8,13 +8,14 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_series import BLOCKS, levels_at, places_of, write_series
+from dicom_series import BLOCKS, label_map_of, levels_at, places_of, write_series
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.evaluation.command import score_folders
 from SpineSegmentationLib.exchange.adopt import adopt
-from SpineSegmentationLib.exchange.fit import fit
-from SpineSegmentationLib.exchange.masks import read_mask
+from SpineSegmentationLib.foreign.fit import fit
+from SpineSegmentationLib.foreign.masks import read_mask
 from SpineSegmentationLib.io.ct import read_ct
 
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed")
@@ -32,15 +33,6 @@ SERIES = {
     "gantry tilt": {"orientation": (1, 0, 0, 0, np.cos(TILT), -np.sin(TILT)), "track": (0, 0, 1)},
     "missing slices": {"left_out": (12, 13)},
 }
-
-
-def label_map_of(image: sitk.Image) -> sitk.Image:
-    """The truth at every voxel of an image."""
-    z, y, x = np.indices(image.GetSize()[::-1])
-    axes = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    result = sitk.GetImageFromArray(levels_at(np.stack([x, y, z], -1) @ axes.T + image.GetOrigin()))
-    result.CopyInformation(image)
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +218,14 @@ def test_an_empty_label_map_is_refused(made):
     _, _, truth, source = made()
     with pytest.raises(SpineError, match="no vertebra lies on the images"):
         seg_writer.segmentation(source, truth * 0, seg_writer.Algorithm("combined"))
+
+
+def test_a_seg_is_evaluated_like_a_label_map(made, tmp_path):
+    folder, _, truth, _ = made()
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "ours").mkdir()
+    sitk.WriteImage(truth, str(tmp_path / "truth" / "one_seg.nii.gz"))
+    shutil.copy(folder / "seg.dcm", tmp_path / "ours" / "one_seg.dcm")
+    (result,) = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"}).results
+    assert result.failures == ()
+    assert result.segmentation.dice == dict.fromkeys(BLOCKS, 1.0)

@@ -11,10 +11,10 @@ from scipy import ndimage
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.exchange.adopt import adopt
-from SpineSegmentationLib.exchange.codes import TABLES
-from SpineSegmentationLib.exchange.masks import ForeignMask, ForeignSegment, from_labels
 from SpineSegmentationLib.exchange.redo import named_as_theirs, redo
 from SpineSegmentationLib.exchange.verdict import compare
+from SpineSegmentationLib.foreign.codes import TABLES
+from SpineSegmentationLib.foreign.masks import ForeignMask, ForeignSegment, from_labels
 from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import Piece

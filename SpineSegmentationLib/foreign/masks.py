@@ -68,6 +68,17 @@ class ForeignMask:
             held = f"only {', '.join(self.others[:8])}" if self.others else "nothing but background"
             raise SpineError(f"{self.source} holds no vertebra, {held}; give the mask of vertebrae, or its --codes")
 
+    def label_map(self) -> sitk.Image:
+        """uint8 VerSe codes on the grid of the mask; where segments overlap the last of them wins."""
+        labels = np.zeros(self.grid.size[::-1], np.uint8)
+        for one in self.segments:
+            labels[one.piece.place][one.piece.voxels] = int(one.level)
+        image = sitk.GetImageFromArray(labels)
+        image.SetSpacing(self.grid.spacing)
+        image.SetOrigin(self.grid.origin)
+        image.SetDirection(self.grid.direction)
+        return image
+
 
 def read_mask(path: str | Path, table: CodeTable | None = None) -> ForeignMask:
     """A segmentation from files.

@@ -10,9 +10,9 @@ from grids import turn
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.exchange.codes import TABLES, CodeTable
-from SpineSegmentationLib.exchange.fit import fit
-from SpineSegmentationLib.exchange.masks import from_labels, read_mask
+from SpineSegmentationLib.foreign.codes import TABLES, CodeTable
+from SpineSegmentationLib.foreign.fit import fit
+from SpineSegmentationLib.foreign.masks import from_labels, read_mask
 
 LEVELS = ["T11", "T12", "L1", "L2", "L3", "L4"]
 

@@ -4,8 +4,8 @@ import pytest
 
 from SpineSegmentationLib.anatomy import STANDARD, Level
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.exchange.codes import TABLES, choose, table_of
-from SpineSegmentationLib.exchange.names import level_of_code, level_of_name, level_of_terminology
+from SpineSegmentationLib.foreign.codes import TABLES, choose, table_of
+from SpineSegmentationLib.foreign.names import level_of_code, level_of_name, level_of_terminology
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,17 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from ..anatomy import Level
-from ..dicom.source import Plane, frames_of
 from ..errors import SpineError
 from ..segmentation.mask import Piece
 from ..voxels import Grid
 from .masks import ForeignMask, ForeignSegment, level_of_segment
 from .names import level_of_code
+from .planes import Plane, frames_of
 
 SEG, LABELMAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 """SOP classes, PS3.4 B.5."""
-
-
-def is_seg(path: Path) -> bool:
-    """Whether a file is a DICOM segmentation."""
-    try:
-        return str(pydicom.dcmread(path, specific_tags=["SOPClassUID"]).get("SOPClassUID")) in (SEG, LABELMAP)
-    except (InvalidDicomError, OSError, EOFError):
-        return False
 
 
 def read_seg(path: str | Path) -> ForeignMask:

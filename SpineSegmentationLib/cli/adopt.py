@@ -1,0 +1,171 @@
+"""``adopt``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..anatomy import Level
+from ..errors import SpineError
+from .arguments import add_extras, add_scans, add_system, extras_of, levels
+from .batch import find, make_writable
+from .console import OK, UNUSABLE, Console
+
+if TYPE_CHECKING:
+    from ..exchange.adopt import Adopted
+    from ..exchange.verdict import Verdict
+    from ..foreign.masks import ForeignMask
+    from ..io.ct import Scan
+    from ..pipeline import Pipeline, Progress
+    from ..spine import Centroids
+
+ABOUT = "start from a segmentation that another program made: check its names, mend levels, keep the rest as it is"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scans(parser)
+    parser.add_argument(
+        "--mask", type=Path, required=True, metavar="FILE", help="label map, folder of masks, .seg.nrrd or DICOM SEG"
+    )
+    parser.add_argument("--codes", metavar="TABLE", help="what its numbers mean: totalsegmentator, ... or a CSV file")
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument("--shift", type=int, metavar="N", help="move all names N levels towards the feet")
+    named.add_argument("--rename", type=_names, default={}, metavar="L1=T12,L2=L1", help="call vertebrae otherwise")
+    parser.add_argument("--redo", type=levels, default=(), metavar="L3,L4", help="segment these levels again, alone")
+    parser.add_argument(
+        "--centroids", type=Path, metavar="FILE", help="where the levels of --redo are: VerSe or Slicer JSON"
+    )
+    parser.add_argument("--unchecked", action="store_true", help="do not compare the names with those of our labeller")
+    add_system(parser, "segmenter")
+    add_extras(parser)
+
+
+def _names(text: str) -> dict[Level, Level]:
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {Level.parse(old): Level.parse(new) for old, new in pairs}
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW,...: {error}") from None
+
+
+def run(arguments: argparse.Namespace, console: Console) -> int:
+    from ..exchange.adopt import adopt
+    from ..exchange.redo import named_as_theirs, redo
+    from ..foreign.codes import table_of
+    from ..foreign.masks import read_mask
+    from ..io.ct import read_ct, scan_name
+    from ..io.values import read_centroids
+    from ..pipeline import Pipeline
+    from ..results.outputs import existing
+    from ..spine import Centroids
+    from ..systems import ROLES
+
+    scans, _ = find(arguments.input, console)
+    if len(scans) != 1:
+        if not scans:
+            return UNUSABLE
+        raise SpineError(f"--mask belongs to one scan, and {len(scans)} were given; call once for each")
+    path, name = scans[0], scan_name(scans[0])
+    make_writable(arguments.output)
+    if not arguments.overwrite and existing(arguments.output, name, "segmentation"):
+        console.message(f"{name}: done before, skipped; --overwrite does it again")
+        return OK
+    mask = read_mask(arguments.mask, table_of(arguments.codes) if arguments.codes else None)
+    start = time.perf_counter()
+    scan = read_ct(path, series=arguments.series, force=arguments.force)
+    reading = time.perf_counter() - start
+    _check_patient(mask, scan, path)
+    pipeline = Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
+
+    def progress(step: Progress) -> None:
+        console.progress(f"{name}: {step.stage}")
+
+    adopted = _renamed(adopt(mask, scan.image), arguments)
+    for note in (*scan.warnings, *adopted.notes):
+        console.message(f"{name}: note: {note}")
+    verdict, places = None, Centroids()
+    if not arguments.unchecked:
+        verdict, places = _judged(pipeline, scan, adopted, progress)
+        console.message(f"{name}: names: {verdict.sentence}")
+    for finding in (*adopted.findings, *(verdict.findings if verdict else ())):
+        console.message(f"{name}: warning: {finding.text}")
+    if arguments.redo:
+        if verdict is not None:
+            places = named_as_theirs(places, verdict, adopted.centroids)
+        if arguments.centroids:
+            places = read_centroids(arguments.centroids, scan.image)
+        adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
+    files = _write(arguments, pipeline, scan, path, name, adopted, verdict, reading)
+    console.result(f"{name}: {' '.join(level.name for level in adopted.centroids.levels)} -> {files[0]}")
+    return OK
+
+
+def _check_patient(mask: ForeignMask, scan: Scan, path: Path) -> None:
+    """Raises SpineError when a DICOM SEG is of another patient, or in another frame of reference, than the scan."""
+    if not mask.frame_of_reference or ": series " not in scan.source:
+        return
+    from ..dicom.source import source_of
+
+    source = source_of(scan, path)
+    if mask.patient != source.patient:
+        raise SpineError(
+            f"{mask.source} is of patient {mask.patient!r}, the scan of {source.patient!r}; give its own SEG"
+        )
+    if source.frame_of_reference and mask.frame_of_reference != source.frame_of_reference:
+        raise SpineError(
+            f"{mask.source} is in another frame of reference than the scan: its places mean others; "
+            "give the SEG of this series"
+        )
+
+
+def _renamed(adopted: Adopted, arguments: argparse.Namespace) -> Adopted:
+    from ..session.state import State
+
+    if missing := [level.name for level in arguments.rename if level not in adopted.pieces]:
+        raise SpineError(f"{', '.join(missing)} cannot be renamed: there is no such mask")
+    if arguments.shift:
+        shifted = State(None, adopted.centroids).shifted(arguments.shift).centroids
+        # Shifting keeps the order of the column.
+        return adopted.renamed(dict(zip(adopted.centroids.levels, shifted.levels, strict=True)))
+    return adopted.renamed(arguments.rename) if arguments.rename else adopted
+
+
+def _judged(pipeline: Pipeline, scan: Scan, adopted: Adopted, progress) -> tuple[Verdict, Centroids]:
+    from ..exchange.verdict import compare
+
+    ours = pipeline.find(scan.image, until="labelling", progress=progress).centroids
+    return compare(adopted.pieces, adopted.centroids, adopted.grid, ours), ours
+
+
+def _write(
+    arguments: argparse.Namespace,
+    pipeline: Pipeline,
+    scan: Scan,
+    path: Path,
+    name: str,
+    adopted: Adopted,
+    verdict: Verdict | None,
+    reading: float,
+) -> list[Path]:
+    from ..exchange.report import adopted_json
+    from ..pipeline import Result
+    from ..results.outputs import run_json, write_outputs
+
+    label_map = adopted.label_map(scan.image)
+    result = Result(None, adopted.centroids, label_map, warnings=adopted.notes)
+    given = {
+        "mask": str(arguments.mask),
+        "codes": arguments.codes,
+        "shift": arguments.shift,
+        "rename": {old.name: new.name for old, new in arguments.rename.items()},
+        "redo": [level.name for level in arguments.redo],
+        "centroids": str(arguments.centroids) if arguments.centroids else None,
+    }
+    record = run_json(pipeline, scan, result, given, reading)
+    record["until"] = "segmentation"
+    record["adopted"] = adopted_json(adopted, verdict)
+    made_by = f"{arguments.mask.name}, adopted"
+    more = extras_of(arguments).writers(name, scan, path, label_map, adopted.centroids, made_by, by_hand=True)
+    return write_outputs(arguments.output, name, "segmentation", scan, result, record, more)

@@ -1,0 +1,150 @@
+"""Files for other programs that are written beside a result when they are asked for."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..anatomy import Level
+from ..errors import SpineError
+from ..io.ct import Scan
+from ..io.values import write_centroids, write_text
+from ..results.outputs import MEASUREMENTS
+from ..segmentation.mask import pieces_of
+from ..spine import Centroids
+from ..voxels import Grid
+
+Write = Callable[[Path], None]
+
+POINTS = ("mrk.json", "csv")
+"""The kinds of files for centroids besides VerSe's own."""
+
+NO_NUMBERS = ("label", "completeness", "confidence")
+"""Columns of the table that are no measurement."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What to write besides.
+
+    Attributes:
+        dicom_seg: the label map as DICOM SEG, ``<scan>_seg.dcm``.
+        dicom_sr: the measurements as DICOM SR that refers to the SEG, ``<scan>_sr.dcm``; writes both.
+        surfaces: the format of one surface for each vertebra, ``<scan>_<level>.<format>``; "" for none.
+        points: the formats of the centroids, ``<scan>_vertebrae.<format>``.
+    """
+
+    dicom_seg: bool = False
+    dicom_sr: bool = False
+    surfaces: str = ""
+    points: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """What was asked for, in words for the run file."""
+        asked = {"dicom-seg": self.dicom_seg, "dicom-sr": self.dicom_sr, self.surfaces: bool(self.surfaces)}
+        return [*(name for name, wanted in asked.items() if wanted), *self.points]
+
+    def writers(
+        self,
+        name: str,
+        scan: Scan,
+        path: Path,
+        label_map: sitk.Image,
+        centroids: Centroids,
+        made_by: str,
+        by_hand: bool = False,
+    ) -> dict[str, Write]:
+        """What writes each file, by the file's name.
+
+        Args:
+            name: of the scan, for the files.
+            path: where the scan was read.
+            made_by: what the algorithm is called.
+            by_hand: whether a person had a hand in it.
+
+        Raises:
+            SpineError: DICOM is asked for and the scan is not DICOM, or a package is missing.
+        """
+        writers: dict[str, Write] = {}
+        if self.dicom_seg or self.dicom_sr:
+            writers |= _dicom(name, scan, path, label_map, made_by, by_hand, self.dicom_sr)
+        if self.surfaces:
+            writers |= _surfaces(name, label_map, self.surfaces)
+        for kind in self.points:
+            write = _write_points if kind == "csv" else partial(_write_markups, image=scan.image)
+            writers[f"{name}_vertebrae.{kind}"] = partial(write, centroids)
+        return writers
+
+
+def _dicom(
+    name: str, scan: Scan, path: Path, label_map: sitk.Image, made_by: str, by_hand: bool, with_report: bool
+) -> dict[str, Write]:
+    try:
+        from ..dicom.seg import Algorithm, segmentation, write_dicom
+        from ..dicom.source import source_of
+        from ..dicom.sr import report
+    except ImportError as error:
+        raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[dicom]'") from error
+
+    source = source_of(scan, path)
+    if not pieces_of(label_map):
+        # A result without a vertebra is one all the same; a SEG without a segment is none.
+        return {}
+    algorithm = Algorithm(made_by, "SEMIAUTOMATIC" if by_hand else "AUTOMATIC")
+    made = segmentation(source, label_map, algorithm)
+
+    def write_report(file: Path) -> None:
+        table = _table(file.with_name(MEASUREMENTS.format(name)))
+        tracked = {str(item.TrackingID) for item in made.SegmentSequence}
+        table = {level: row for level, row in table.items() if level.name in tracked}
+        write_dicom(report(source, made, table, algorithm), file)
+
+    writers: dict[str, Write] = {f"{name}_seg.dcm": partial(write_dicom, made)}
+    return writers | ({f"{name}_sr.dcm": write_report} if with_report else {})
+
+
+def _table(file: Path) -> dict[Level, dict[str, float]]:
+    """The measurements of a file, by level and column; empty cells are left out."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        table = {}
+        for row in csv.DictReader(lines):
+            table[Level.parse(row["label"])] = {
+                column: float(cell) for column, cell in row.items() if column not in NO_NUMBERS and _is_number(cell)
+            }
+    return table
+
+
+def _is_number(cell: str | None) -> bool:
+    try:
+        float(cell or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _surfaces(name: str, label_map: sitk.Image, kind: str) -> dict[str, Write]:
+    try:
+        from ..results.surfaces import surface_of, write_surface
+    except ImportError as error:
+        raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[surfaces]'") from error
+
+    grid = Grid.of(label_map)
+    return {
+        f"{name}_{level.name}.{kind}": lambda file, piece=piece: write_surface(surface_of(piece, grid), file)
+        for level, piece in pieces_of(label_map).items()
+    }
+
+
+def _write_markups(centroids: Centroids, file: Path, image: sitk.Image) -> None:
+    write_centroids(centroids, image, file)
+
+
+def _write_points(centroids: Centroids, file: Path) -> None:
+    """``label,x,y,z,confidence``: LPS mm."""
+    rows = [[p.level.name, *(f"{value:.3f}" for value in p.position), f"{p.confidence:.3f}"] for p in centroids]
+    write_text(file, "".join(",".join(row) + "\n" for row in [["label", "x", "y", "z", "confidence"], *rows]))

@@ -1,0 +1,116 @@
+"""``adopt``, and the files that are written for other programs."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from calls import ENDINGS
+from scipy import ndimage
+
+from SpineSegmentationLib import cli
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.io.values import read_centroids
+
+FOUND = (Level.T11, Level.T12, Level.L1)
+"""What the stand-in labeller says."""
+
+
+@pytest.fixture
+def labels(ct) -> np.ndarray:
+    """The three blocks, named as the stand-in labeller names them."""
+    bone, count = ndimage.label(sitk.GetArrayFromImage(ct) > 250)
+    assert count == 3
+    heights = [place[0] for place in ndimage.center_of_mass(bone, bone, (1, 2, 3))]
+    array = np.zeros(bone.shape, np.uint8)
+    for level, number in zip(FOUND, np.argsort(heights)[::-1] + 1, strict=True):
+        array[bone == number] = level
+    return array
+
+
+@pytest.fixture
+def adopt(called, scan, ct, tmp_path):
+    """Calls ``adopt`` with a label map; the exit code, and the label map that was written."""
+
+    def call(labels: np.ndarray, *options, name="mask.nii.gz"):
+        image = sitk.GetImageFromArray(labels)
+        image.CopyInformation(ct)
+        sitk.WriteImage(image, str(tmp_path / name))
+        words = ["adopt", scan, "--mask", tmp_path / name, "--output", tmp_path / "out", *options]
+        code = cli.main([str(word) for word in words])
+        written = tmp_path / "out" / "one_seg-vert_msk.nii.gz"
+        return code, sitk.GetArrayFromImage(sitk.ReadImage(str(written))) if written.exists() else None
+
+    return call
+
+
+def test_everything_is_written_and_no_voxel_changed(adopt, called, labels, tmp_path, capsys):
+    code, array = adopt(labels)
+    assert (code, called) == (0, ["detection", "labelling"])
+    assert np.array_equal(array, labels)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(f"one{ending}" for ending in ENDINGS)
+    record = json.loads((tmp_path / "out" / "one_run.json").read_text())
+    assert record["given"]["mask"].endswith("mask.nii.gz")
+    assert record["adopted"]["verdict"]["shift"] == 0
+    told = capsys.readouterr()
+    assert told.out == f"one: T11 T12 L1 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
+    assert "one: names: our labeller gives the same names (3 of 3)." in told.err
+
+
+def test_shifted_names_are_told_and_mended(adopt, labels, capsys):
+    one_off = np.where(labels > 0, labels + 1, 0).astype(np.uint8)
+    code, array = adopt(one_off)
+    assert code == 0 and np.array_equal(array, one_off)
+    assert "your T12 looks like our T11 (3 of 3 agree): shift by -1?" in capsys.readouterr().err
+    code, array = adopt(one_off, "--shift", "-1", "--overwrite")
+    assert code == 0 and np.array_equal(array, labels)
+    code, array = adopt(one_off, "--rename", "T12=T11,L1=T12,L2=L1", "--overwrite")
+    assert code == 0 and np.array_equal(array, labels)
+
+
+def test_only_marked_levels_are_segmented_again(adopt, called, labels, tmp_path):
+    code, array = adopt(labels, "--redo", "T12")
+    assert code == 0 and called == ["detection", "labelling", "segmentation"]
+    assert np.array_equal(array * (array != Level.T12), labels * (labels != Level.T12))
+    assert not np.array_equal(array, labels)
+
+
+def test_a_missing_level_is_taken_from_our_labeller(adopt, called, labels):
+    code, array = adopt(np.where(labels == Level.T12, 0, labels).astype(np.uint8), "--redo", "T12")
+    assert code == 0 and np.count_nonzero(array == Level.T12) > 20
+    assert np.array_equal(array * (array != Level.T12), labels * (labels != Level.T12))
+
+
+def test_numbers_of_others(adopt, labels, tmp_path):
+    theirs = np.choose(labels - 17 * (labels > 0), [0, 33, 32, 31]).astype(np.uint8)
+    assert np.array_equal(adopt(theirs)[1], labels)
+    (tmp_path / "own.csv").write_text("number,name\n33,T11\n32,T12\n31,L1\n")
+    assert np.array_equal(adopt(theirs, "--codes", tmp_path / "own.csv", "--overwrite", "--unchecked")[1], labels)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--rename", "L5=L4"), "L5 cannot be renamed: there is no such mask"),
+        (("--rename", "T11=T12"), "T12 is given twice"),
+        (("--codes", "nothing"), "is no code table"),
+        (("--redo", "L5"), "L5 has no mask, and nothing tells where it is"),
+        (("--dicom-seg",), "is not DICOM"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(adopt, labels, tmp_path, capsys, options, message):
+    code, array = adopt(labels, *options)
+    assert code == 2 and array is None
+    assert message in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_surfaces_and_points_are_written_too(adopt, labels, ct, tmp_path):
+    pytest.importorskip("vtk")
+    assert adopt(labels, "--surfaces", "ply", "--points", "mrk.json,csv", "--unchecked")[0] == 0
+    out = tmp_path / "out"
+    assert {path.name for path in out.glob("*.ply")} == {f"one_{level.name}.ply" for level in FOUND}
+    points = read_centroids(out / "one_vertebrae.mrk.json", ct)
+    lines = (out / "one_vertebrae.csv").read_text().splitlines()
+    assert points.levels == FOUND and lines[0] == "label,x,y,z,confidence" and len(lines) == 4
+    assert lines[1].startswith(f"T11,{points[Level.T11].position[0]:.3f},")
