@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,7 +41,8 @@ class Measurement:
             have a waist, this is less than at the end-plates. Cervical bodies come out about 3 mm too wide, as the
             roots of the transverse processes count.
         density: mean HU of the trabecular core: what lies at least half as deep as the deepest place of the body.
-        complete: whether the mask keeps away from the border of the scan.
+        complete: whether the scan shows all of it: what the segmenter says, or else whether the mask keeps away from
+            the border of the scan.
         confidence: of the level's name, 0..1.
     """
 
@@ -54,18 +56,23 @@ class Measurement:
     confidence: float = math.nan
 
 
-def measure(ct: sitk.Image, label_map: sitk.Image, centroids: Centroids) -> list[Measurement]:
+def measure(
+    ct: sitk.Image, label_map: sitk.Image, centroids: Centroids, complete: Mapping[Level, bool] | None = None
+) -> list[Measurement]:
     """Measures every vertebra of a label map, from the head down.
 
     Args:
         ct: HU; only its values count, it may lie on another grid than the label map.
         label_map: uint8 VerSe codes.
         centroids: LPS mm. A vertebra without one gets volume and completeness alone.
+        complete: what a segmenter said of completeness; where it said nothing the border of the scan decides.
     """
+    said = complete or {}
     labels = sitk.GetArrayViewFromImage(label_map)
     places = ndimage.find_objects(labels, max_label=max(Level))
     found = sorted((level for level in Level if places[level - 1] is not None), key=lambda level: level.rank)
-    return [_measure_one(ct, label_map, labels, level, places[level - 1], centroids) for level in found]
+    measured = [_measure_one(ct, label_map, labels, level, places[level - 1], centroids) for level in found]
+    return [replace(one, complete=said.get(one.level, one.complete)) for one in measured]
 
 
 def _measure_one(

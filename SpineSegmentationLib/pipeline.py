@@ -130,6 +130,11 @@ class Findings:
     weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def complete(self) -> dict[Level, bool]:
+        """Whether the scan shows all of a vertebra, where the segmenter says so."""
+        return {level: mask.complete for level, mask in self.masks.items() if mask.complete is not None}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -142,6 +147,7 @@ class Result:
         seconds: wall time of each stage that ran.
         weights: the weights of each stage that ran.
         warnings: what a person should know, one line each.
+        complete: whether the scan shows all of a vertebra, where the segmenter says so.
     """
 
     box: SpineBox | None
@@ -150,6 +156,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    complete: Mapping[Level, bool] = field(default_factory=dict)
 
 
 def _named(kind: str, name: str, table: Mapping[str, T]) -> T:
@@ -228,7 +235,7 @@ class Pipeline:
         start = time.perf_counter()
         label_map = merge(found.masks, ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
-        return Result(found.box, found.centroids, label_map, seconds, found.weights, found.warnings)
+        return Result(found.box, found.centroids, label_map, seconds, found.weights, found.warnings, found.complete)
 
     def find(
         self,

@@ -153,7 +153,7 @@ def write_outputs(
             elif file == PICTURE:
                 write_picture(snapshot(scan.image, result.label_map, result.centroids), path)
             elif file == MEASUREMENTS:
-                write_text(path, table(measure(scan.image, result.label_map, result.centroids)))
+                write_text(path, table(measure(scan.image, result.label_map, result.centroids, result.complete)))
             else:
                 write_json(path, run)
         for file, write in more.items():

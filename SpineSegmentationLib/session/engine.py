@@ -120,7 +120,7 @@ class LocalEngine:
             session.progress, session.show = self._watched(events), None
             session.apply(state)
             label_map = paint({**session.pieces, **edited}, session.ct)
-            rows = table(measure(session.ct, label_map, state.centroids)).splitlines()
+            rows = table(measure(session.ct, label_map, state.centroids, session.complete)).splitlines()
             events.measured([row.split(",") for row in rows])
 
         self._guarded(work, events)

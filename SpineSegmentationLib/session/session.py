@@ -51,6 +51,7 @@ class Session:
         self._masks: Cache[VertebraMask] = Cache(256)
         self._merger = Merger(ct)
         self._pieces: dict[Level, Piece] = {}
+        self._complete: dict[Level, bool] = {}
 
     @property
     def state(self) -> State:
@@ -65,6 +66,11 @@ class Session:
     def label_map(self) -> sitk.Image:
         """uint8 VerSe codes on the grid of the CT."""
         return paint(self._pieces, self.ct)
+
+    @property
+    def complete(self) -> Mapping[Level, bool]:
+        """Whether the scan shows all of a vertebra, where the segmenter says so."""
+        return self._complete
 
     @property
     def confidences(self) -> dict[Level, float]:
@@ -173,7 +179,7 @@ class Session:
             self.ct, box=state.box, centroids=state.centroids, progress=self.progress, show=show, known=self._masks
         )
         start = time.perf_counter()
-        self._pieces = self._merger.pieces(done.masks)
+        self._pieces, self._complete = self._merger.pieces(done.masks), done.complete
         before = found or Findings(None, Centroids(), {})
         self.warnings = (*before.warnings, *done.warnings)
         self.seconds = {**before.seconds, **done.seconds, "merging": time.perf_counter() - start}

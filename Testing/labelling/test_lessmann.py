@@ -178,6 +178,8 @@ def test_nothing_is_an_answer(network):
 
 def test_completeness_is_the_networks(network):
     found = Pipeline("perfect", "cpu").find(network.ct)
-    assert {level: mask.complete for level, mask in found.masks.items()} == {
-        level: level in network.whole for level in found.centroids.levels
-    }
+    expected = {level: level in network.whole for level in found.centroids.levels}
+    assert found.complete == expected
+    session = Session(network.ct, Pipeline("perfect", "cpu"))
+    session.run()
+    assert session.complete == expected == Pipeline("perfect", "cpu").run(network.ct).complete
