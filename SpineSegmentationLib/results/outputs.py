@@ -1,13 +1,9 @@
-"""The files of a result: all of a scan's files, or none of them."""
+"""The files of a result: their names, and what is in them."""
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +23,7 @@ from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture
 from ..pipeline import Pipeline, Result
 from ..spine import SpineBox
+from .whole import settle, together
 
 BOX = "{}_box.json"
 CENTROIDS = "{}_seg-subreg_ctd.json"
@@ -68,58 +65,17 @@ def output_names(scans: Sequence[Path]) -> list[str]:
 
 
 def existing(folder: Path, name: str, until: str) -> bool:
-    """Whether all output files of a scan are there already.
+    """Whether all output files of a scan are there already, after what a dead process left of them is settled.
 
     Raises:
         SpineError: some are and some are not; they may be somebody's, so nothing is overwritten unasked.
     """
+    settle(folder, name)
     files = [folder / file.format(name) for file in FILES[until]]
     there = [file for file in files if file.exists()]
     if there and len(there) < len(files):
         raise SpineError(f"{there[0]} is there already; give another --output, or --overwrite to replace it")
     return bool(there)
-
-
-@contextmanager
-def together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A temporary folder; the files written there under ``names`` get into ``folder`` at the end, all or none.
-
-    Whatever ends it early, an interruption included, leaves ``folder`` as it was.
-
-    Raises:
-        SpineError: a file cannot be written.
-    """
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-    except OSError as error:
-        raise SpineError(
-            f"{folder} cannot be written: {error.strerror}; check its rights and the free space"
-        ) from error
-    moved: list[tuple[Path, Path | None]] = []
-    try:
-        yield temporary
-        (temporary / "replaced").mkdir()
-        for name in names:
-            backup = temporary / "replaced" / name if (folder / name).exists() else None
-            if backup:
-                os.replace(folder / name, backup)
-            moved.append((folder / name, backup))
-            os.replace(temporary / name, folder / name)
-    except BaseException as error:
-        for final, backup in reversed(moved):
-            if backup:
-                os.replace(backup, final)
-            else:
-                final.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise SpineError(
-                f"{folder} cannot be written: {error.strerror or error}; check rights and free space"
-            ) from error
-        if isinstance(error, SpineError):
-            raise SpineError(str(error).replace(str(temporary), str(folder))) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_outputs(
@@ -141,7 +97,7 @@ def write_outputs(
     """
     more = more or {}
     names = [*(file.format(name) for file in FILES[until]), *more]
-    with together(folder, names) as temporary:
+    with together(folder, name, names) as temporary:
         for file in FILES[until]:
             path = temporary / file.format(name)
             if file == BOX:

@@ -1,6 +1,5 @@
-"""Output files: their names, and that a set of them is whole or not there."""
+"""Output files: their names, and which are there."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,68 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.results.outputs import FILES, existing, output_names, together
-
-NAMES = ("a.txt", "b.txt", "c.txt")
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
-
-
-def fill(folder: Path, names=NAMES) -> None:
-    for name in names:
-        (folder / name).write_text(f"new {name}")
-
-
-def test_a_set_appears_whole(tmp_path):
-    with together(tmp_path, NAMES) as temporary:
-        fill(temporary)
-        assert not any((tmp_path / name).exists() for name in NAMES)
-    assert contents(tmp_path) == {name: f"new {name}" for name in NAMES}
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SpineError("x"), KeyboardInterrupt()])
-def test_an_error_while_writing_changes_nothing(tmp_path, error):
-    (tmp_path / "b.txt").write_text("old")
-    with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else SpineError), \
-            together(tmp_path, NAMES) as temporary:  # fmt: skip
-        fill(temporary)
-        raise error
-    assert contents(tmp_path) == {"b.txt": "old"}
-
-
-@pytest.mark.parametrize("at", range(1, 8))
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_an_error_while_renaming_changes_nothing(tmp_path, monkeypatch, at, error):
-    """Two of the files are there already, so five renames are needed; each of them may fail."""
-    for name in NAMES[:2]:
-        (tmp_path / name).write_text(f"old {name}")
-    replace, calls = os.replace, []
-
-    def failing(source, target):
-        calls.append(source)
-        if len(calls) == at:
-            raise error
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", failing)
-    if at > 5:
-        with together(tmp_path, NAMES) as temporary:
-            fill(temporary)
-        assert contents(tmp_path) == {name: f"new {name}" for name in NAMES}
-        return
-    with pytest.raises((SpineError, KeyboardInterrupt)), together(tmp_path, NAMES) as temporary:
-        fill(temporary)
-    assert contents(tmp_path) == {name: f"old {name}" for name in NAMES[:2]}
-
-
-def test_an_error_names_the_folder_and_not_the_temporary_one(tmp_path):
-    with pytest.raises(SpineError) as caught, together(tmp_path, NAMES) as temporary:
-        raise SpineError(f"{temporary / 'a.txt'} cannot be written: disk full")
-    assert str(caught.value) == f"{tmp_path / 'a.txt'} cannot be written: disk full"
-    with pytest.raises(SpineError, match="cannot be written"), together(tmp_path / "gone", NAMES):
-        pass
+from SpineSegmentationLib.results.outputs import FILES, existing, output_names
 
 
 def test_what_is_there_already(tmp_path):
