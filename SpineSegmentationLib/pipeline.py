@@ -274,6 +274,8 @@ class Pipeline:
             return value
 
         scan = SpineBox.of_image(ct)
+        if centroids is not None and not centroids:
+            warnings.append("the centroids given hold no vertebra: nothing to segment")
         if centroids is None:
             if box is None:
                 box = timed("detection", 1, lambda detect: detect(ct))

@@ -11,6 +11,10 @@ class Console:
     """Standard output and standard error. On a terminal, progress is one line that is written anew each time."""
 
     def __init__(self, quiet: bool = False) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # A file name that the terminal cannot show is no reason to fail.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         self.quiet = quiet
         self._pending = False
 

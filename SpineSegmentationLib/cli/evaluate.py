@@ -32,6 +32,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     except ImportError as error:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[evaluate]'") from error
 
+    names = [name for name, _ in arguments.prediction]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpineError(f"--prediction names two methods {name!r}; give each a name of its own")
     evaluation = evaluate(
         arguments.truth,
         dict(arguments.prediction),

@@ -3,7 +3,7 @@
 Known layouts, in any depth of sub-folders, one scan told from another by the names of the files:
 
 * VerSe'19 and '20, subject based: ``rawdata/sub-*/..._ct.nii.gz``, ``derivatives/sub-*/..._seg-vert_msk.nii.gz`` and
-  ``..._seg-subreg_ctd.json``;
+  ``..._seg-subreg_ctd.json`` (2019: ``..._seg-vb_ctd.json``);
 * VerSe as at MICCAI: ``verse014.nii.gz``, ``verse014_seg.nii.gz``, ``verse014_ctd.json`` (2019) and
   ``verse512_CT-iso_iso-ctd.json`` (2020), whose centroids are in mm along fixed axes;
 * one folder per scan: ``<scan>/ct.nii.gz``, ``centroids.json``, ``seg-vert_msk.nii.gz``;
@@ -37,11 +37,16 @@ from ..voxels import Grid
 from .metrics import label_array
 
 CHALLENGE_AXES = {"ctd": ("I", "P", "L"), "iso-ctd": ("P", "I", "R"), "ctd-iso": ("P", "I", "R")}
-"""The axes X, Y, Z of the centroid files of the challenges, 2019 and 2020, which do not state them."""
+"""The axes X, Y, Z of the centroid files of the challenges, 2019 and 2020, which do not state them, by their names."""
+
+OUTSIDE = 20.0
+"""mm that a centroid may lie outside the grid; farther off, the file does not belong to it or is not in mm."""
 
 _MASK = re.compile(r"(?:(.+?)_)??(seg-vert_msk|msk|seg|mask)", re.IGNORECASE)
 _CT = re.compile(r"(?:(.+?)_)??ct", re.IGNORECASE)
-_CENTROIDS = re.compile(r"(?:(.+?)_)??(seg-subreg_ctd|iso-ctd|ctd-iso|ctd|centroids(?:\.mrk)?)\.json", re.IGNORECASE)
+_CENTROIDS = re.compile(
+    r"(?:(.+?)_)??(seg-subreg_ctd|seg-vb_ctd|iso-ctd|ctd-iso|ctd|centroids(?:\.mrk)?)\.json", re.IGNORECASE
+)
 _MEASUREMENTS = re.compile(r"(?:(.+?)_)??measurements\.csv", re.IGNORECASE)
 
 
@@ -213,7 +218,7 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
             problems.append(str(error))
     if files.centroids:
         try:
-            centroids = read_scan_centroids(files.centroids, grid if mask is None else mask)
+            centroids = read_scan_centroids(files.centroids, grid if mask is None else mask, notes)
             complete = _stated_completeness(files.centroids)
         except SpineError as error:
             problems.append(str(error))
@@ -283,7 +288,7 @@ def _odd_codes(mask: sitk.Image, path: Path) -> list[str]:
     return [f"{path.name}: codes that are no vertebra count as background: {odd[:8]}"] if odd else []
 
 
-def read_scan_centroids(path: Path, grid: sitk.Image | None) -> Centroids:
+def read_scan_centroids(path: Path, grid: sitk.Image | None, notes: list[str] | None = None) -> Centroids:
     """The centroids of a file in any known format, those of the challenges of 2019 and 2020 included.
 
     Challenge files are lists of ``X``, ``Y``, ``Z`` in mm without a ``direction`` entry; their axes are known from
@@ -292,9 +297,10 @@ def read_scan_centroids(path: Path, grid: sitk.Image | None) -> Centroids:
     Args:
         path: the file.
         grid: the scan's or the mask's grid; may be None for files that hold points in mm of the patient's space.
+        notes: gets a line when a file is read as one of the challenges'.
 
     Raises:
-        SpineError: unreadable, or voxel coordinates without a grid.
+        SpineError: unreadable, voxel coordinates without a grid, or no word about the axes where one is due.
     """
     entries = read_json(path)
     if not isinstance(entries, list):
@@ -304,7 +310,16 @@ def read_scan_centroids(path: Path, grid: sitk.Image | None) -> Centroids:
     kind = _CENTROIDS.fullmatch(path.name)
     if any(isinstance(entry, dict) and "direction" in entry for entry in entries) or kind is None:
         return read_centroids(path, grid)
-    return _from_challenge(path, entries, grid, CHALLENGE_AXES.get(kind[2].lower(), CHALLENGE_AXES["ctd"]))
+    axes = CHALLENGE_AXES.get(kind[2].lower())
+    if axes is None:
+        # Voxels or mm, and along which axes, cannot be known.
+        return read_centroids(path, grid)
+    centroids = _from_challenge(path, entries, grid, axes)
+    if notes is not None:
+        notes.append(
+            f"{path.name} states no axes: read as a file of the VerSe challenges, in mm along {', '.join(axes)}"
+        )
+    return centroids
 
 
 def _from_challenge(path: Path, entries: list, grid: sitk.Image, axes: tuple[str, str, str]) -> Centroids:
@@ -323,6 +338,12 @@ def _from_challenge(path: Path, entries: list, grid: sitk.Image, axes: tuple[str
             along[side] / step if side in along else count - 1 - along[opposite[side]] / step
             for side, step, count in zip(codes, spacing, size, strict=True)
         ]
+        place = np.multiply(index, spacing)
+        if np.any(place < -OUTSIDE) or np.any(place > np.multiply(size, spacing) + OUTSIDE):
+            raise SpineError(
+                f"{path}: entry {number} lies outside the scan, so that its axes or units must be others than those of "
+                f"the VerSe challenges (mm along {', '.join(axes)}); state the axes in the first entry"
+            )
         points.append(Centroid(Level(code), grid.TransformContinuousIndexToPhysicalPoint(index)))
     try:
         return Centroids(tuple(points))

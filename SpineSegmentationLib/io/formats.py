@@ -6,7 +6,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -73,24 +73,26 @@ def nifti_extensions(path: Path) -> bytes:
 
 
 @contextmanager
-def named_for_itk(*paths: Path) -> Iterator[list[str]]:
-    """The paths as ITK can take them: names that are no UTF-8 would end the program, so links stand in for those.
+def named_for_itk(path: Path, data: Path | None = None) -> Iterator[str]:
+    """The path as ITK can take it: a name that is no UTF-8 would end the program, so a link stands in for it.
+
+    Args:
+        data: a second file that the first one names, relative to itself.
 
     Raises:
-        OSError: no links can be made here.
+        OSError: no link can be made here.
     """
-    with ExitStack() as stack:
-        try:
-            names = [str(path) for path in paths]
-            "".join(names).encode()
-        except UnicodeEncodeError:
-            folder = Path(stack.enter_context(TemporaryDirectory()))
-            names = []
-            for number, path in enumerate(paths):
-                (folder / f"{number}").symlink_to(path.absolute().parent)
-                names.append(str(folder / f"{number}" / path.name))
-                if not path.name.isascii():
-                    link = folder / f"volume{number}{extension(path)}"
-                    link.symlink_to(path.absolute())
-                    names[-1] = str(link)
-        yield names
+    try:
+        str(path).encode()
+        yield str(path)
+        return
+    except UnicodeEncodeError:
+        pass
+    with TemporaryDirectory() as folder:
+        link = Path(folder, f"volume{extension(path)}")
+        link.symlink_to(path.absolute())
+        if data and data != path:
+            beside = Path(folder, data.relative_to(path.parent))
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            beside.symlink_to(data.absolute())
+        yield str(link)

@@ -43,8 +43,8 @@ def _read_with_itk(path: Path, warnings: list[str]) -> sitk.Image:
     try:
         path.open("rb").close()
         data = check_data_file(path)
-        with named_for_itk(path, data) as names:
-            return _read(path, names[0], warnings)
+        with named_for_itk(path, data) as name:
+            return _read(path, name, warnings)
     except OSError as error:
         raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -109,7 +109,7 @@ def check_voxels(path: Path, reader: sitk.ImageFileReader, quick: bool = False) 
 def check_intact(path: Path) -> None:
     """Raises SpineError when the voxels of a file are not complete or damaged."""
     try:
-        with named_for_itk(path) as (name,):
+        with named_for_itk(path) as name:
             reader = sitk.ImageFileReader()
             reader.SetFileName(name)
             reader.ReadImageInformation()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,13 +16,16 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..anatomy import Level
+from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
 from ..numbering import Numbering, Reading
 from ..spine import Centroid, Centroids, SpineBox
 
 SIDES = (("L", "R"), ("P", "A"), ("S", "I"))
 """The letters of the LPS axes: the side to which an index along the axis grows, positive first."""
+
+UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001}
+"""mm in the units of length that a point list may state."""
 
 CONFIDENCE = "confidence "
 """What stands before the number in the description of a Slicer control point."""
@@ -183,11 +188,13 @@ def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
 
     The content tells which: a list is VerSe (indices of ``image``, re-oriented when the file's axes are flipped or
     permuted against the image's), ``markups`` is Slicer's, ``points`` with ``coordinate_system`` is the last.
-    VerSe labels from 26 on other than 28 (sacrum, coccyx) and points named S1 ... are left out.
+    VerSe labels 26 and 27 (sacrum, coccyx) and points named S1 ... are left out. ``*.fcsv`` is Slicer's old point list.
 
     Raises:
         SpineError: the file is not readable, has another content, or an entry is wrong (which one is said).
     """
+    if str(path).lower().endswith(".fcsv"):
+        return read_fcsv(Path(path))
     value = read_json(path)
     try:
         if isinstance(value, list):
@@ -212,8 +219,10 @@ def _from_verse(entries: list, image: sitk.Image) -> Centroids:
         code = entry["label"]
         if isinstance(code, bool) or not isinstance(code, (int, float)) or code % 1 != 0 or code < 1:
             raise SpineError(f"{where}: {code!r} is not a VerSe code (1 = C1 ... 24 = L5, 25 = L6, 28 = T13)")
-        if code > 25 and code != Level.T13:
+        if code in (SACRUM, COCCYX):
             continue
+        if code not in Level._value2member_map_:
+            raise SpineError(f"{where}: {code!r} is no vertebra (from 41 on: sub-regions); give one point for each")
         index = _numbers([entry[axis] for axis in "XYZ"], where)[axes]
         position = image.TransformContinuousIndexToPhysicalPoint(np.where(flipped, last - index, index).tolist())
         points.append(_centroid(Level(int(code)), position, entry.get("confidence", 1.0), where))
@@ -241,7 +250,7 @@ def _from_slicer(value: dict) -> Centroids:
     if not lists:
         raise SpineError("holds no point list (a markup of type Fiducial)")
     for markup in lists:
-        flip = _to_lps(markup.get("coordinateSystem", "LPS"))
+        flip = _to_lps(markup.get("coordinateSystem", "LPS")) * _millimetres(markup.get("coordinateUnits", "mm"))
         entries = markup.get("controlPoints")
         for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
             where = f"point {number}"
@@ -254,6 +263,37 @@ def _from_slicer(value: dict) -> Centroids:
             confidence = text[len(CONFIDENCE) :] if text.startswith(CONFIDENCE) else 1.0
             points.append(_centroid(_level(entry.get("label"), where), position, confidence, where))
     return Centroids(tuple(points))
+
+
+def read_fcsv(path: Path) -> Centroids:
+    """The points of Slicer's point lists before version 5: RAS unless the header says LPS (1 in newer ones).
+
+    Raises:
+        SpineError: not readable, or a point is wrong (which one is said).
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpineError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'no text file'}") from error
+    stated = dict(re.findall(r"(?m)^#\s*(\w+)\s*=\s*(.*?)\s*$", "\n".join(lines)))
+    columns = [name.strip() for name in stated.get("columns", "").split(",")]
+    if not {"x", "y", "z", "label"} <= set(columns):
+        raise SpineError(f"{path} is no point list of Slicer: its header does not name the columns x, y, z and label")
+    system = stated.get("CoordinateSystem", "RAS")
+    points = []
+    try:
+        flip = _to_lps({"0": "RAS", "1": "LPS"}.get(system, system))
+        for number, row in enumerate(csv.reader(line for line in lines if line and not line.startswith("#")), 1):
+            entry, where = dict(zip(columns, row, strict=False)), f"point {number}"
+            position = flip * _numbers([entry.get(axis) for axis in "xyz"], where)
+            text = entry.get("desc", "")
+            confidence = text[len(CONFIDENCE) :] if text.startswith(CONFIDENCE) else 1.0
+            points.append(_centroid(_level(entry.get("label"), where), position, confidence, where))
+        return Centroids(tuple(points))
+    except csv.Error as error:
+        raise SpineError(f"{path} is no table of points: {error}") from error
+    except SpineError as error:
+        raise SpineError(f"{path}: {error}") from error
 
 
 def _from_points(value: dict) -> Centroids:
@@ -278,6 +318,14 @@ def _to_lps(system: Any) -> np.ndarray:
     if system == "RAS":
         return np.array([-1.0, -1.0, 1.0])
     raise SpineError(f"the coordinate system {system!r} is not known: use LPS or RAS")
+
+
+def _millimetres(unit: Any) -> float:
+    """mm in a unit of length, given as its sign or as Slicer's code (sign, scheme, meaning)."""
+    sign = unit[0] if isinstance(unit, list) and unit else unit
+    if not isinstance(sign, str) or sign not in UNITS:
+        raise SpineError(f"the unit {unit!r} is not known: use {', '.join(UNITS)}")
+    return UNITS[sign]
 
 
 def _level(name: Any, where: str) -> Level:

@@ -26,7 +26,7 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
     with replacing(path) as temporary:
         try:
             temporary.touch()
-            with named_for_itk(temporary) as (name,):
+            with named_for_itk(temporary) as name:
                 sitk.WriteImage(image, name, useCompression=True)
             _check_written(temporary, image)
         except (RuntimeError, SpineError, EOFError, zlib.error) as error:

@@ -32,6 +32,21 @@ def test_phantoms_are_written_in_the_layout_that_evaluate_reads(tmp_path, capsys
     assert " 100.00 " in table and "truth" in table
 
 
+def test_two_predictions_of_one_name_are_refused(tmp_path, capsys):
+    call = [
+        "evaluate",
+        "--truth",
+        tmp_path,
+        "--prediction",
+        f"a={tmp_path}",
+        f"a={tmp_path}",
+        "--report",
+        tmp_path / "r",
+    ]
+    assert cli.main([str(word) for word in call]) == 2
+    assert "--prediction names two methods 'a'" in capsys.readouterr().err
+
+
 def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
     command = pytest.importorskip("SpineSegmentationLib.training.command")
     seen = {}

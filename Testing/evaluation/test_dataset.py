@@ -125,6 +125,36 @@ def test_challenge_layouts_of_2019_and_2020(tmp_path):
         read = read_scan_centroids(scan.centroids, sitk.ReadImage(str(scan.mask)))
         assert read.levels == centroids.levels
         np.testing.assert_allclose(read.positions, centroids.positions, atol=1e-3)
+    result = evaluate(tmp_path, {"truth": tmp_path}, tmp_path / "out")
+    assert any("verse014_ctd.json states no axes: read as a file of the VerSe challenges" in m for m in result.messages)
+
+
+def test_verse_2019_as_published(tmp_path):
+    """``seg-vb_ctd``: its scans are no scans of their own, and its names are all right."""
+    mask, centroids = spine(level_range("T12", "L2"))
+    for number in range(2):
+        name = f"sub-verse{number:03d}"
+        save(tmp_path / "derivatives" / name, name, mask, centroids)
+        file = tmp_path / "derivatives" / name / f"{name}_seg-subreg_ctd.json"
+        file.rename(file.with_name(f"{name}_seg-vb_ctd.json"))
+    assert [scan.name for scan in find_scans(tmp_path)] == ["sub-verse000", "sub-verse001"]
+    result = evaluate(tmp_path, {"same": tmp_path}, tmp_path / "out")
+    assert [one.value("id_rate") for one in result.results] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["s_seg-subreg_ctd.json", "s_seg-vb_ctd.json", "centroids.json"])
+def test_centroids_without_axes_are_not_guessed(tmp_path, name):
+    (tmp_path / name).write_text(json.dumps([{"label": 20, "X": 1, "Y": 1, "Z": 1}]))
+    mask, _ = spine(level_range("T12", "L2"))
+    with pytest.raises(SpineError, match="entry 1 must name the axes"):
+        read_scan_centroids(tmp_path / name, mask)
+
+
+def test_challenge_centroids_outside_the_scan_are_refused(tmp_path):
+    mask, _ = spine(level_range("T12", "L2"))
+    (tmp_path / "s_ctd.json").write_text(json.dumps([{"label": 20, "X": 1, "Y": 9000, "Z": 1}]))
+    with pytest.raises(SpineError, match="entry 1 lies outside the scan"):
+        read_scan_centroids(tmp_path / "s_ctd.json", mask)
 
 
 def test_one_folder_per_scan_and_predictions_of_this_tool(tmp_path):
