@@ -64,6 +64,12 @@ def add_extras(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--surfaces", choices=("stl", "ply", "obj", "vtp"), default="", help="a surface of each vertebra, too (LPS mm)"
     )
+    parser.add_argument("--report", action="store_true", help="names, picture, measures and plots on one page, too")
+    parser.add_argument("--pdf", action="store_true", help="that page as PDF, too")
+    parser.add_argument("--bodies", action="store_true", help="a label map of the bodies without their arches, too")
+    parser.add_argument(
+        "--transforms", action="store_true", help="the frame of each vertebra as a transform for Slicer and ITK, too"
+    )
     parser.add_argument("--points", type=_points, default=(), metavar="mrk.json,csv", help="the centroids so, too")
 
 
@@ -71,7 +77,16 @@ def extras_of(arguments: argparse.Namespace) -> Extras:
     """What these options ask for."""
     from ..exchange.extras import Extras
 
-    return Extras(arguments.dicom_seg, arguments.dicom_sr, arguments.surfaces, arguments.points)
+    return Extras(
+        arguments.dicom_seg,
+        arguments.dicom_sr,
+        arguments.surfaces,
+        arguments.points,
+        arguments.report,
+        arguments.pdf,
+        arguments.bodies,
+        arguments.transforms,
+    )
 
 
 def _points(text: str) -> tuple[str, ...]:

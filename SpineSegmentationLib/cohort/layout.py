@@ -10,6 +10,7 @@ COHORT = "cohort"
 RUNS = "runs"
 SCANS = "scans.csv"
 VERTEBRAE = "vertebrae.csv"
+DICTIONARY = "dictionary.csv"
 REVIEW = "review"
 
 

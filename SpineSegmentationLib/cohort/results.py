@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import SpineError
 from ..io.values import parse_numbering, read_json
 from ..numbering import Numbering
-from ..results.outputs import CENTROIDS, LABEL_MAP, MEASUREMENTS, PICTURE, RUN
+from ..results.outputs import CENTROIDS, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE, RUN
 from .content import Content
 
 
@@ -78,6 +78,17 @@ class ScanResult:
             entry["label"]: entry.get("confidence", 1.0) for entry in read_json(self.centroids) if "label" in entry
         }
         return dict(zip(self.run["centroids"], confidence.values(), strict=True))
+
+    def measures(self) -> dict[str, str]:
+        """What was measured on the scan as a whole, by column; nothing for results of versions that did not.
+
+        Raises:
+            SpineError: it cannot be read.
+        """
+        path = self.folder / MEASURES.format(self.name)
+        value = read_json(path) if path.exists() else {}
+        scan = value.get("scan") if isinstance(value, dict) else None
+        return scan if isinstance(scan, dict) else {}
 
     def measured(self) -> list[dict[str, str]]:
         """The rows of the measurements.

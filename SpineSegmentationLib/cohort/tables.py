@@ -10,8 +10,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from ..io.values import write_text
-from .layout import SCANS, VERTEBRAE, cohort_folder
+from ..io.values import replacing, write_text
+from ..measures.dictionary import SCAN_COLUMNS
+from ..measures.table import as_csv, dictionary_rows
+from .layout import DICTIONARY, SCANS, VERTEBRAE, cohort_folder
 from .manifest import read_manifests
 from .processor import Status
 from .results import ScanResult, read_results
@@ -37,9 +39,14 @@ COLUMNS = (
 )
 """Of the table of scans. ``names`` is the verdict on them, ``reviewed`` what a person made of them."""
 
+MEASURED = tuple(column.name for column in SCAN_COLUMNS)
+"""What is measured on a scan, in the same table; the dictionary explains these columns."""
+
 
 def write_tables(output: Path) -> tuple[Path, list[str]]:
-    """Writes ``cohort/scans.csv`` and ``cohort/vertebrae.csv`` anew from all results and runs in a folder.
+    """Writes the tables of scans and of vertebrae anew from all results and runs in a folder, and their dictionary.
+
+    As CSV, and as Parquet, too, where pyarrow is installed.
 
     Processes that end at the same time wait for each other, so the last one writes what all have made.
 
@@ -55,10 +62,11 @@ def write_tables(output: Path) -> tuple[Path, list[str]]:
         rows = {result.name: _row(result) for result in results}
         for name, row in _failures(output).items():
             rows.setdefault(name, row)
-        _write(folder / SCANS, COLUMNS, [rows[name] for name in sorted(rows)])
+        _write(folder / SCANS, [*COLUMNS, *MEASURED], [rows[name] for name in sorted(rows)])
         measured = [{"scan": result.name, **row} for result in results for row in result.measured()]
         columns = dict.fromkeys(["scan", *(key for row in measured for key in row)])
         _write(folder / VERTEBRAE, columns, measured)
+        write_text(folder / DICTIONARY, as_csv(dictionary_rows()))
     return folder / SCANS, problems
 
 
@@ -84,6 +92,7 @@ def _row(result: ScanResult) -> dict[str, Any]:
         "finished": run["finished"],
         "path": run["input"]["path"],
         "sha256": result.content.sha256 if result.content else "",
+        **{name: value for name, value in result.measures().items() if name in MEASURED},
     }
 
 
@@ -113,3 +122,10 @@ def _write(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+    try:
+        from pyarrow import csv as arrow
+        from pyarrow import parquet
+    except ImportError:
+        return
+    with replacing(path.with_suffix(".parquet")) as temporary:
+        parquet.write_table(arrow.read_csv(path), temporary)

@@ -13,8 +13,12 @@ import SimpleITK as sitk
 from ..anatomy import Level
 from ..errors import SpineError
 from ..io.ct import Scan
-from ..io.values import write_centroids, write_text
-from ..results.outputs import MEASUREMENTS
+from ..io.values import read_json, write_centroids, write_text
+from ..io.writing import write_image
+from ..measures.column import body_map, measure
+from ..results.outputs import MEASUREMENTS, MEASURES, PICTURE, RUN
+from ..results.report import html, write_pdf
+from ..results.transforms import write_transform
 from ..segmentation.mask import pieces_of
 from ..spine import Centroids
 from ..voxels import Grid
@@ -37,16 +41,24 @@ class Extras:
         dicom_sr: the measurements as DICOM SR that refers to the SEG, ``<scan>_sr.dcm``; writes both.
         surfaces: the format of one surface for each vertebra, ``<scan>_<level>.<format>``; "" for none.
         points: the formats of the centroids, ``<scan>_vertebrae.<format>``.
+        report, pdf: names, picture, measures and plots on one page, ``<scan>_report.html`` and ``.pdf``.
+        bodies: the label map of the vertebral bodies without arches, ``<scan>_seg-body_msk.nii.gz``.
+        transforms: the frame of each vertebra for Slicer and ITK, ``<scan>_frame-<level>.tfm``.
     """
 
     dicom_seg: bool = False
     dicom_sr: bool = False
     surfaces: str = ""
     points: tuple[str, ...] = ()
+    report: bool = False
+    pdf: bool = False
+    bodies: bool = False
+    transforms: bool = False
 
     def names(self) -> list[str]:
         """What was asked for, in words for the run file."""
         asked = {"dicom-seg": self.dicom_seg, "dicom-sr": self.dicom_sr, self.surfaces: bool(self.surfaces)}
+        asked |= {name: getattr(self, name) for name in ("report", "pdf", "bodies", "transforms")}
         return [*(name for name, wanted in asked.items() if wanted), *self.points]
 
     def writers(
@@ -78,7 +90,31 @@ class Extras:
         for kind in self.points:
             write = _write_points if kind == "csv" else partial(_write_markups, image=scan.image)
             writers[f"{name}_vertebrae.{kind}"] = partial(write, centroids)
+        if self.bodies or self.transforms:
+            writers |= _measured(name, scan, label_map, centroids, self.bodies, self.transforms)
+        for suffix, write_page in (("html", write_text), ("pdf", write_pdf)):
+            if self.report if suffix == "html" else self.pdf:
+                writers[f"{name}_report.{suffix}"] = partial(_write_report, name, write_page)
         return writers
+
+
+def _measured(
+    name: str, scan: Scan, label_map: sitk.Image, centroids: Centroids, bodies: bool, transforms: bool
+) -> dict[str, Write]:
+    measures = measure(scan.image, label_map, centroids)
+    writers: dict[str, Write] = {}
+    if bodies:
+        writers[f"{name}_seg-body_msk.nii.gz"] = partial(write_image, body_map(label_map, measures))
+    for vertebra in measures.vertebrae if transforms else ():
+        if vertebra.body is not None:
+            writers[f"{name}_frame-{vertebra.level.name}.tfm"] = partial(write_transform, vertebra.body.frame.to_lps)
+    return writers
+
+
+def _write_report(name: str, write: Callable[[Path, str], None], file: Path) -> None:
+    """Of the files of the scan that lie beside it."""
+    measured, run, picture = (file.with_name(one.format(name)) for one in (MEASURES, RUN, PICTURE))
+    write(file, html(name, read_json(measured), read_json(run), picture.read_bytes()))
 
 
 def _dicom(

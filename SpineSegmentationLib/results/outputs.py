@@ -18,7 +18,9 @@ from ..errors import SpineError
 from ..io.ct import Scan, scan_name
 from ..io.values import numbering_json, write_centroids, write_json, write_text
 from ..io.writing import write_image
-from ..measurements import measure, table
+from ..measures.column import measure
+from ..measures.details import details
+from ..measures.table import as_csv, vertebra_rows
 from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture
 from ..pipeline import Pipeline, Result
@@ -30,12 +32,13 @@ CENTROIDS = "{}_seg-subreg_ctd.json"
 LABEL_MAP = "{}_seg-vert_msk.nii.gz"
 PICTURE = "{}_seg-vert_snp.png"
 MEASUREMENTS = "{}_measurements.csv"
+MEASURES = "{}_measures.json"
 RUN = "{}_run.json"
 
 FILES: dict[str, tuple[str, ...]] = {
     "detection": (BOX, RUN),
     "labelling": (BOX, CENTROIDS, RUN),
-    "segmentation": (LABEL_MAP, CENTROIDS, PICTURE, MEASUREMENTS, RUN),
+    "segmentation": (LABEL_MAP, CENTROIDS, PICTURE, MEASUREMENTS, MEASURES, RUN),
 }
 """What is written after each last stage; ``{}`` is the scan's name. The last one tells that the others are there."""
 
@@ -96,6 +99,9 @@ def write_outputs(
         SpineError: a file cannot be written.
     """
     more = more or {}
+    measures = (
+        measure(scan.image, result.label_map, result.centroids, result.complete) if until == "segmentation" else None
+    )
     names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, name, names) as temporary:
         for file in FILES[until]:
@@ -109,7 +115,9 @@ def write_outputs(
             elif file == PICTURE:
                 write_picture(snapshot(scan.image, result.label_map, result.centroids), path)
             elif file == MEASUREMENTS:
-                write_text(path, table(measure(scan.image, result.label_map, result.centroids, result.complete)))
+                write_text(path, as_csv(vertebra_rows(measures)))
+            elif file == MEASURES:
+                write_json(path, details(measures))
             else:
                 write_json(path, run)
         for file, write in more.items():

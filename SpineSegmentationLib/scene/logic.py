@@ -12,6 +12,7 @@ import numpy as np
 from ..anatomy import Level
 from ..errors import SpineError
 from ..io.values import write_text
+from ..measures.table import as_csv
 from ..results.export import write_surfaces, write_verse
 from ..session.state import State
 from ..spine import SpineBox
@@ -168,7 +169,7 @@ class SpineLogic(SceneSession):
             self.measure(result)
         if not record.measured():
             raise SpineError("the vertebrae were not measured since the last change; measure first")
-        write_text(path, "".join(",".join(row) + "\n" for row in rows_of(result.table)))
+        write_text(path, as_csv(rows_of(result.table)))
         return [Path(path)]
 
     def _edit(self, result: Result, edit: Callable[[State], State]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..errors import SpineError
 from ..session.client import Transport, WorkerClient
@@ -91,11 +92,11 @@ class SceneSession:
         state, edited = record.history.state, {level: record.segments.piece(level) for level in record.segments.edited}
         request = self._begin(result, state, label=False)
 
-        def measured(rows: list[list[str]]) -> None:
+        def measured(details: dict[str, Any]) -> None:
             if self._request is request:
                 self._request = None
                 if result.volume is not None:
-                    record.show_measurements(rows)
+                    record.show_measurements(details)
                     self.on_update(result)
                     self.on_done(result, [])
 

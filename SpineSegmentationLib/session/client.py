@@ -224,7 +224,7 @@ class WorkerClient:
         if kind == "done":
             events.done(update)
         elif kind == "measured":
-            events.measured(message["rows"])
+            events.measured(message["measured"])
         else:
             events.failed(message["message"])
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..anatomy import Level
+from ..cache import Cache
 from ..errors import SpineError
 from ..segmentation.mask import Piece, paint
 from ..voxels import Grid, Voxels, image_of
@@ -42,14 +43,14 @@ class Events:
         progress: stage, parts done, parts in all, and the name of the vertebra or "".
         show: values of a run in the making.
         done: its result.
-        measured: a table: one row per vertebra, the first row holds the names of the columns.
+        measured: as :func:`measures.details.details`.
         failed: one line for a person; the values are as before the request.
     """
 
     progress: Callable[[str, int, int, str], None] = _ignore
     show: Callable[[Update], None] = _ignore
     done: Callable[[Update], None] = _ignore
-    measured: Callable[[list[list[str]]], None] = _ignore
+    measured: Callable[[dict[str, Any]], None] = _ignore
     failed: Callable[[str], None] = _ignore
 
 
@@ -94,9 +95,10 @@ class LocalEngine:
         self._session = None
         self._cancelled = False
         self._warnings: list[str] = []
+        self._vertebrae: Cache = Cache(100)
 
     def open(self, voxels: Voxels, system: str) -> None:
-        self._scan, self._session = (voxels, system), None
+        self._scan, self._session, self._vertebrae = (voxels, system), None, Cache(100)
 
     def run(self, state: State, label: bool, events: Events) -> None:
         def work() -> None:
@@ -114,14 +116,15 @@ class LocalEngine:
 
     def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
         def work() -> None:
-            from ..measurements import measure, table
+            from ..measures.column import measure
+            from ..measures.details import details
 
             session = self._opened()
             session.progress, session.show = self._watched(events), None
             session.apply(state)
             label_map = paint({**session.pieces, **edited}, session.ct)
-            rows = table(measure(session.ct, label_map, state.centroids, session.complete)).splitlines()
-            events.measured([row.split(",") for row in rows])
+            measures = measure(session.ct, label_map, state.centroids, session.complete, known=self._vertebrae)
+            events.measured(details(measures))
 
         self._guarded(work, events)
 

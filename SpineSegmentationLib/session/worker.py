@@ -76,7 +76,7 @@ class Worker:
 
     def _measure(self, request: dict[str, Any], tell: Callable) -> None:
         state, edited = messages.to_state(request["state"]), messages.to_pieces(request["edited"])
-        events = self._events(request, tell, measured=lambda rows: tell("measured", rows=rows))
+        events = self._events(request, tell, measured=lambda measured: tell("measured", measured=measured))
         self._engine.measure(state, edited, events)
 
     def _events(self, request: dict[str, Any], tell: Callable, **others: Callable) -> Events:

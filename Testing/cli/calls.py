@@ -9,7 +9,14 @@ from SpineSegmentationLib import cli
 TWICE = (1, 5)
 """The segmenter's calls for the first of two scans of three vertebrae: at first, and once more at the end."""
 
-ENDINGS = ("_seg-vert_msk.nii.gz", "_seg-subreg_ctd.json", "_seg-vert_snp.png", "_measurements.csv", "_run.json")
+ENDINGS = (
+    "_seg-vert_msk.nii.gz",
+    "_seg-subreg_ctd.json",
+    "_seg-vert_snp.png",
+    "_measurements.csv",
+    "_measures.json",
+    "_run.json",
+)
 
 
 def segment(*arguments, to: Path) -> int:

@@ -204,9 +204,10 @@ def test_measuring(reopened):
         while reopened.client.busy:
             reopened.transport.pump(0.05)
     assert tables[0] == tables[1]
-    rows = {row[0]: row for row in tables[0]}
-    assert list(rows) == ["label", "T11", "T12", "L1", "L2", "L3"]
-    assert float(rows["L2"][1]) == pytest.approx(60 * np.prod(CT.GetSpacing()), abs=0.1)
+    assert list(tables[0]["vertebrae"]) == ["T11", "T12", "L1", "L2", "L3"]
+    assert float(tables[0]["vertebrae"]["L2"]["measures"]["volume_mm3"]) == pytest.approx(
+        60 * np.prod(CT.GetSpacing()), abs=0.1
+    )
 
 
 def test_the_worker_dies_with_its_parent_in_the_middle_of_a_run():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ...anatomy import Level
 from ...errors import SpineError
+from ...measures.details import rows_of_details
 from ...session import messages
 from ...session.engine import Update
 from ...session.state import History, State
@@ -18,6 +20,7 @@ from ...systems import DEFAULT
 from .box import box_of, same_box, show_box
 from .coordinates import NEAR
 from .current import CurrentSegments
+from .measures import renew_measures
 from .points import UNNAMED, centroids_of, named_by_neighbours, points_of, show_centroids
 from .result import Result
 from .segment import piece_of
@@ -28,6 +31,9 @@ STATE = "SpineSegmentation.state"
 """Attribute of a segmentation or table: the values that it was computed from."""
 
 SYSTEM = "SpineSegmentation.system"
+
+MEASURES = "SpineSegmentation.measures"
+"""Attribute of a table: the measures with their places in space, as JSON."""
 
 
 class Record:
@@ -166,11 +172,23 @@ class Record:
         node, centroids = self.result.segmentation, update.state.centroids
         show_segments(node, update.pieces, centroids, update.grid, self.result.volume, complete)
 
-    def show_measurements(self, rows: Sequence[Sequence[str]]) -> None:
-        """Makes the table those rows."""
+    def show_measurements(self, details: dict[str, Any]) -> None:
+        """Makes the table the measures (:func:`measures.details.details`), which it keeps as a whole, too."""
         table = self.result.table or self.result.make("Table", "measurements")
-        show_table(table, rows)
+        show_table(table, rows_of_details(details))
         table.SetAttribute(STATE, self.segments.signature)
+        table.SetAttribute(MEASURES, json.dumps(details))
+        renew_measures(self.result, details)
+
+    def measures(self) -> dict[str, Any] | None:
+        """What :meth:`show_measurements` was given; None when the segments were changed since."""
+        table = self.result.table
+        if table is None or table.GetAttribute(STATE) != self.segments.signature:
+            return None
+        try:
+            return json.loads(table.GetAttribute(MEASURES) or "null")
+        except ValueError:
+            return None
 
     def save(self, state: State) -> None:
         """Notes in the segmentation what it was computed from, for a scene that is saved."""

@@ -29,7 +29,7 @@ class Result:
     @classmethod
     def all(cls, scene) -> list[Result]:
         """The results in a scene, in the order of their volumes."""
-        volumes = _nodes(scene, "vtkMRMLScalarVolumeNode")
+        volumes = nodes_of_class(scene, "vtkMRMLScalarVolumeNode")
         results = [cls(scene, volume) for volume in volumes]
         return [result for result in results if result.segmentation or result.centroids or result.box]
 
@@ -96,10 +96,10 @@ class Result:
         volume = self.volume
         if volume is None:
             return None
-        own = (node for node in _nodes(self.scene, kind) if node.GetNodeReferenceID(VOLUME) == volume.GetID())
+        own = (node for node in nodes_of_class(self.scene, kind) if node.GetNodeReferenceID(VOLUME) == volume.GetID())
         return next(own, None)
 
 
-def _nodes(scene, kind: str) -> Iterator:
+def nodes_of_class(scene, kind: str) -> Iterator:
     for number in range(scene.GetNumberOfNodesByClass(kind)):
         yield scene.GetNthNodeByClass(number, kind)

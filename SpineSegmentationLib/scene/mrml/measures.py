@@ -1,0 +1,172 @@
+"""Measures in the scene: heights, end-plates and curves as line markups, frames as transforms, profiles as plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .coordinates import FLIP, flipped, matrix_of, modifying
+from .result import VOLUME, Result, nodes_of_class
+
+MEASURE = "SpineSegmentation.measure"
+"""Attribute of a node that shows a measure: which one, such as ``"L3 anterior"`` or ``"cobb upper"``."""
+
+KINDS = ("MarkupsLine", "LinearTransform", "PlotSeries", "PlotChart")
+
+LINES = {
+    "anterior": ("upper_endplate", "front", "lower_endplate", "front"),
+    "middle": ("upper_endplate", "middle", "lower_endplate", "middle"),
+    "posterior": ("upper_endplate", "back", "lower_endplate", "back"),
+    "upper end-plate": ("upper_endplate", "front", "upper_endplate", "back"),
+    "lower end-plate": ("lower_endplate", "front", "lower_endplate", "back"),
+}
+"""The lines of a vertebra: from which point of which end-plate to which."""
+
+CURVES = {
+    "cobb": (0.9, 0.4, 0.0),
+    "kyphosis": (0.0, 0.6, 0.9),
+    "lordosis_l5": (0.5, 0.2, 0.8),
+    "lordosis_s1": (0.5, 0.2, 0.8),
+}
+"""The curves and their colours."""
+
+HEIGHT, PLATE = (0.9, 0.1, 0.1), (0.1, 0.8, 0.8)
+"""Colours of heights and end-plates."""
+
+
+def show_vertebra(result: Result, details: Mapping[str, Any], level: str) -> list:
+    """Heights and end-plates of a vertebra as lines that cannot be dragged; returns those that there are.
+
+    Args:
+        details: as :func:`measures.details.details`.
+    """
+    bone = details["vertebrae"].get(level, {})
+    nodes = []
+    for name, (first, a, second, b) in LINES.items():
+        if bone.get(first) and bone.get(second):
+            color = PLATE if "end-plate" in name else HEIGHT
+            nodes.append(_line(result, f"{level} {name}", bone[first][a], bone[second][b], color))
+    return nodes
+
+
+def show_curve(result: Result, details: Mapping[str, Any], name: str) -> list:
+    """The two end-plates of a curve, a name in ``CURVES``, as lines; nothing where it was left out."""
+    curve = details["curves"].get(name)
+    if curve is None:
+        return []
+    label = f"{name.split('_')[0].capitalize()} {curve['degrees']:.0f}°"
+    nodes = []
+    for side, (a, b) in zip(("upper", "lower"), curve["lines"], strict=True):
+        node = _line(result, f"{name} {side}", a, b, CURVES[name])
+        node.SetName(f"{label} {curve[side]}")
+        nodes.append(node)
+    return nodes
+
+
+def show_frame(result: Result, details: Mapping[str, Any], level: str):
+    """The frame of a vertebra as a linear transform from its own coordinates to the patient's; None without a body.
+
+    What lies under the transform has its origin in the centre of the body and its axes along the vertebra's right,
+    anterior and up, as Slicer's are along the patient's.
+    """
+    frame = details["vertebrae"].get(level, {}).get("frame")
+    if frame is None:
+        return None
+    node = _own(result, "LinearTransform", f"{level} frame")
+    node.SetMatrixTransformToParent(matrix_of(FLIP @ np.array(frame) @ FLIP))
+    return node
+
+
+def show_profiles(result: Result) -> list:
+    """Charts of the heights and of the density along the column, from the table of measures; returns both.
+
+    The chart that a plot view shows is chosen by the view.
+    """
+    table = result.table
+    if table is None:
+        return []
+    heights = [(f"height_{name}_mm", f"{name}") for name in ("anterior", "middle", "posterior")]
+    return [
+        _chart(result, table, "height profile", "height of the body [mm]", heights),
+        _chart(result, table, "density profile", "trabecular bone [HU]", [("trabecular_hu", "mean")]),
+    ]
+
+
+def shown_measures(result: Result) -> list:
+    """The nodes that show measures of a volume."""
+    return list(_shown(result))
+
+
+def hide_measures(result: Result) -> None:
+    """Removes them."""
+    for node in shown_measures(result):
+        result.scene.RemoveNode(node)
+
+
+def renew_measures(result: Result, details: Mapping[str, Any]) -> None:
+    """What is shown becomes what is measured now; what was left out this time is removed."""
+    before = [node for node in shown_measures(result) if not node.IsA("vtkMRMLPlotChartNode")]
+    before = [node for node in before if not node.IsA("vtkMRMLPlotSeriesNode")]
+    renewed: list = []
+    for first in dict.fromkeys(node.GetAttribute(MEASURE).split(" ")[0] for node in before):
+        renewed += show_curve(result, details, first) if first in CURVES else show_vertebra(result, details, first)
+        if any(node.GetAttribute(MEASURE) == f"{first} frame" for node in before):
+            renewed.append(show_frame(result, details, first))
+    for node in before:
+        if node not in renewed:
+            result.scene.RemoveNode(node)
+
+
+def _shown(result: Result) -> Iterator:
+    volume = result.volume
+    for kind in KINDS if volume is not None else ():
+        for node in list(nodes_of_class(result.scene, f"vtkMRML{kind}Node")):
+            if node.GetAttribute(MEASURE) and node.GetNodeReferenceID(VOLUME) == volume.GetID():
+                yield node
+
+
+def _own(result: Result, kind: str, name: str):
+    """The node that shows that measure, made when it is not there."""
+    for node in _shown(result):
+        if node.GetAttribute(MEASURE) == name and node.GetClassName() == f"vtkMRML{kind}Node":
+            return node
+    node = result.make(kind, name)
+    node.SetAttribute(MEASURE, name)
+    return node
+
+
+def _line(result: Result, name: str, a: Sequence[float], b: Sequence[float], color: tuple[float, float, float]):
+    node = _own(result, "MarkupsLine", name)
+    with modifying(node):
+        node.RemoveAllControlPoints()
+        for point in (a, b):
+            node.AddControlPointWorld(*flipped(point))
+        node.SetLocked(True)
+    display = node.GetDisplayNode()
+    if display is not None:
+        display.SetSelectedColor(*color)
+        display.SetColor(*color)
+        display.SetPointLabelsVisibility(False)
+        display.SetGlyphScale(1.0)
+    return node
+
+
+def _chart(result: Result, table, name: str, axis: str, columns: Sequence[tuple[str, str]]):
+    chart = _own(result, "PlotChart", name)
+    chart.RemoveAllPlotSeriesNodeIDs()
+    for number, (column, title) in enumerate(columns):
+        series = _own(result, "PlotSeries", f"{name} {title}")
+        series.SetName(title)
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetYColumnName(column)
+        series.SetLabelColumnName("label")
+        series.SetPlotType(series.PlotTypeLine)
+        series.SetMarkerStyle(series.MarkerStyleCircle)
+        series.SetColor(*((0.1, 0.4, 0.8), (0.9, 0.5, 0.1), (0.2, 0.6, 0.2))[number])
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(name)
+    chart.SetXAxisTitle("vertebrae from the head down")
+    chart.SetYAxisTitle(axis)
+    return chart
