@@ -26,6 +26,11 @@ class System:
     needs: tuple[str, ...] = ()
 
     @property
+    def stages(self) -> dict[str, str]:
+        """The names of the stages by role, for records."""
+        return {role: getattr(self, role) for role in ROLES}
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """The weights it needs that this installation does not have."""
         return tuple(name for name in self.needs if name not in registry.names())

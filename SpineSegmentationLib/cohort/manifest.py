@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class Manifest:
             "until": order.until,
             "given": order.given(),
             "system": pipeline.system,
-            "stages": asdict(pipeline.stages),
+            "stages": pipeline.stages.stages,
             "device": str(pipeline.device),
             "versions": versions(),
             "weights": {one.name: one.sha256 for stage in order.stages for one in pipeline.stage(stage).weights},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def difference(run: dict[str, Any], order: Order, pipeline: Pipeline) -> str | N
 
     if run.get("until") != order.until:
         return f"by a run until {run.get('until')}"
-    if run.get("stages") != asdict(pipeline.stages):
+    if run.get("stages") != pipeline.stages.stages:
         stages = run.get("stages")
         return f"with other stages ({', '.join(stages.values()) if isinstance(stages, dict) else 'not recorded'})"
     if plain(run.get("given")) != plain(order.given()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -145,7 +144,7 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "input": {"name": scan.name, "source": scan.source, **grid},
         "given": given,
         "system": pipeline.system,
-        "stages": asdict(pipeline.stages),
+        "stages": pipeline.stages.stages,
         "device": str(pipeline.device),
         "versions": versions(),
         "weights": {
