@@ -53,6 +53,7 @@ def _names(text: str) -> dict[Level, Level]:
 def run(arguments: argparse.Namespace, console: Console) -> int:
     from ..exchange.adopt import adopt
     from ..exchange.redo import named_as_theirs, redo
+    from ..exchange.report import adopted_json
     from ..foreign.codes import table_of
     from ..foreign.masks import read_mask
     from ..io.ct import read_ct, scan_name
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     make_writable(arguments.output)
     if not arguments.overwrite and existing(arguments.output, name, "segmentation"):
         console.message(f"{name}: done before, skipped; --overwrite does it again")
+        console.record({"scan": name, "input": str(path), "status": "skipped"})
         return OK
     mask = read_mask(arguments.mask, table_of(arguments.codes) if arguments.codes else None)
     start = time.perf_counter()
@@ -98,7 +100,20 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
             places = read_centroids(arguments.centroids, scan.image)
         adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
     files = _write(arguments, pipeline, scan, path, name, adopted, verdict, reading)
-    console.result(f"{name}: {' '.join(level.name for level in adopted.centroids.levels)} -> {files[0]}")
+    found = " ".join(level.name for level in adopted.centroids.levels)
+    console.record(
+        {
+            "scan": name,
+            "input": str(path),
+            "status": "done",
+            "found": found,
+            "files": [str(file) for file in files],
+            "warnings": list(scan.warnings),
+            "error": None,
+            "adopted": adopted_json(adopted, verdict),
+        }
+    )
+    console.result(f"{name}: {found} -> {files[0]}")
     return OK
 
 

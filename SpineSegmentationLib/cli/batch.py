@@ -81,6 +81,18 @@ class Told:
         about = self._about(outcome.job)
         for warning in outcome.warnings:
             self._console.message(f"{about}warning: {warning}")
+        self._console.record(
+            {
+                "scan": outcome.job.name,
+                "input": str(outcome.job.path),
+                "status": outcome.status.value,
+                "found": outcome.found,
+                "files": [str(file) for file in outcome.files],
+                "warnings": list(outcome.warnings),
+                "error": outcome.reason if outcome.status == "failed" else None,
+                "seconds": round(outcome.seconds, 3),
+            }
+        )
         if outcome.status == "done":
             self._console.result(f"{outcome.job.name}: {outcome.found} -> {outcome.files[0]}")
         elif outcome.status == "failed":

@@ -21,6 +21,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
     make_writable(arguments.output)
     rows, files = run_demo(arguments.output, arguments.device, console.progress)
+    table = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    console.record({"status": "done", "table": table, "files": [str(file) for file in files]})
     console.result(aligned(rows))
     for file in files:
         console.result(f"-> {file}")

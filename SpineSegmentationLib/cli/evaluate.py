@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from ..errors import SpineError
@@ -51,6 +52,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         [f"{f * cell:.2f}" if isinstance(cell, float) else str(cell) for f, cell in zip(factors, row, strict=True)]
         for row in table.rows
     ]
+    plain = [
+        [None if isinstance(cell, float) and not math.isfinite(cell) else cell for cell in row] for row in table.rows
+    ]
+    console.record(
+        {
+            "status": "failed" if evaluation.failed else "done",
+            "table": [dict(zip(table.columns, row, strict=True)) for row in plain],
+            "files": [str(arguments.report)],
+            "warnings": list(evaluation.messages),
+        }
+    )
     console.result(aligned([list(table.columns), *rows]))
     console.result(f"report -> {arguments.report}")
     return SOME_FAILED if evaluation.failed else OK

@@ -27,5 +27,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         console.progress(f"phantom {number} of {arguments.count}")
         phantom = make_phantom(seed, arguments.spacing)
         ct = write_phantom(phantom, arguments.output, f"sub-phantom{seed:04d}")
-        console.result(f"{' '.join(level.name for level in phantom.centroids.levels)} -> {ct}")
+        found = " ".join(level.name for level in phantom.centroids.levels)
+        console.record({"scan": f"sub-phantom{seed:04d}", "status": "done", "found": found, "files": [str(ct)]})
+        console.result(f"{found} -> {ct}")
     return OK

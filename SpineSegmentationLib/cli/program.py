@@ -15,7 +15,7 @@ from typing import Protocol
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
 from ..errors import SpineError
-from . import adopt, demo, detect, evaluate, label, phantom, segment, train
+from . import adopt, demo, detect, evaluate, info, label, phantom, segment, train
 from .console import INTERRUPTED, SOME_FAILED, UNUSABLE, Console
 
 
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "train": train,
     "phantom": phantom,
     "demo": demo,
+    "info": info,
 }
 
 
@@ -49,11 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(_with_joined_box(words), argparse.Namespace(words=words))
-    console = Console(arguments.quiet)
+    console = Console(arguments.quiet, arguments.name, arguments.json)
     try:
         return arguments.command(arguments, console)
     except SpineError as error:
         console.message(f"error: {error}")
+        console.record({"status": "failed", "error": str(error)})
         return UNUSABLE
     except KeyboardInterrupt:
         console.message("interrupted: what was finished is kept, the rest left out")
@@ -82,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.ABOUT, description=command.ABOUT)
         sub.add_argument("--quiet", action="store_true", help="no progress; warnings and errors only")
-        sub.set_defaults(command=command.run)
+        sub.add_argument("--json", action="store_true", help="results as JSON, an object a line; see docs/json.md")
+        sub.set_defaults(command=command.run, name=name)
         command.add_arguments(sub)
     return parser
 

@@ -56,5 +56,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         member=arguments.member,
         report=console.progress,
     )
+    console.record({"status": "done", "files": [str(weights)]})
     console.result(f"weights -> {weights}")
     return OK
