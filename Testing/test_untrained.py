@@ -1,0 +1,76 @@
+"""The stages of systems that wait for their weights, with untrained networks: they load, run and end."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from SpineSegmentationLib import weights
+from SpineSegmentationLib.detection.attention import AttentionDetector
+from SpineSegmentationLib.detection.lessmann import LessmannDetector, Network
+from SpineSegmentationLib.labelling.lessmann import RIBS, LessmannLabeller
+from SpineSegmentationLib.networks.attention import AttentionNet, SegmentationNet
+from SpineSegmentationLib.networks.lessmann import IterativeFCN, RibNetwork
+from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDERS", (tmp_path,))
+    torch.manual_seed(0)
+    return tmp_path
+
+
+@pytest.fixture
+def ct() -> sitk.Image:
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(-50, 600, (18, 16, 15)).astype(np.int16))
+    image.SetSpacing((3.0, 3.0, 3.0))
+    return image
+
+
+def save(place, name, architecture, bias=None):
+    network = architecture("compact")
+    if bias is not None:
+        torch.nn.init.constant_(network.head.bias, bias)
+    weights.save(network, name, "compact", place)
+
+
+def test_lessmanns_network_answers_as_the_traversal_expects(place):
+    save(place, "lessmann-segmentation", IterativeFCN)
+    network = Network(CPU)
+    answer = network(np.zeros((64, 64, 64), np.float32), np.zeros((64, 64, 64), bool))
+    assert answer.probability.shape == (64, 64, 64)
+    assert 0 <= answer.probability.min() <= answer.probability.max() <= 1
+    assert answer.label >= 0 and 0 <= answer.complete <= 1
+
+
+def test_lessmanns_stages_find_nothing_where_the_network_sees_nothing(place, ct):
+    save(place, "lessmann-segmentation", IterativeFCN, bias=-30.0)
+    assert LessmannDetector(CPU)(ct) is None
+    labeller = LessmannLabeller(CPU)
+    assert [found.name for found in labeller.weights] == ["lessmann-segmentation"]
+    assert len(labeller(ct, SpineBox.of_image(ct))) == 0
+    one = Centroids((Centroid(1, (20.0, 20.0, 20.0)),))
+    result = Pipeline("anduin", "cpu", segmenter="lessmann").run(ct, centroids=one)
+    assert not sitk.GetArrayViewFromImage(result.label_map).any()
+
+
+def test_the_rib_network_is_asked_once_it_is_there(place, ct):
+    save(place, "lessmann-segmentation", IterativeFCN)
+    save(place, RIBS, RibNetwork)
+    labeller = LessmannLabeller(CPU)
+    assert [found.name for found in labeller.weights] == ["lessmann-segmentation", RIBS]
+    assert len(labeller.runners) == 2
+
+
+def test_attentions_stages_run(place, ct):
+    save(place, "attention-detection", AttentionNet, bias=30.0)
+    save(place, "attention-segmentation", SegmentationNet, bias=30.0)
+    box = AttentionDetector(CPU)(ct)
+    assert box == SpineBox.of_image(ct)  # spine everywhere
+    one = Centroids((Centroid(1, (20.0, 20.0, 20.0)),))
+    result = Pipeline("anduin", "cpu", segmenter="attention").run(ct, centroids=one)
+    assert sitk.GetArrayViewFromImage(result.label_map).any()
