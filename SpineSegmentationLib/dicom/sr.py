@@ -13,6 +13,7 @@ from pydicom.sr.codedict import codes
 from .. import __version__
 from ..anatomy import Level
 from ..errors import SpineError
+from ..measures.dictionary import VERTEBRA_COLUMNS
 from .seg import Algorithm, code_of
 from .source import SourceSeries
 
@@ -40,36 +41,34 @@ def _unit(code: str, meaning: str) -> CodedConcept:
 
 UNITS: dict[str, CodedConcept] = {
     "mm3": _unit("mm3", "cubic millimeter"),
-    "mm2": _unit("mm2", "square millimeter"),
     "mm": _unit("mm", "millimeter"),
-    "hu": _unit("[hnsf'U]", "Hounsfield unit"),
-    "deg": _unit("deg", "degree"),
-    "percent": _unit("%", "percent"),
+    "HU": _unit("[hnsf'U]", "Hounsfield unit"),
+    "degree": _unit("deg", "degree"),
+    "%": _unit("%", "percent"),
+    "mg/cm3": _unit("mg/cm3", "milligram per cubic centimeter"),
 }
-"""By the last word of a column's name; without one of these a value has no unit."""
+"""As the dictionary of the measures writes them; other values have no unit."""
 
 NO_UNIT = _unit("1", "no units")
 
 MEASURES: dict[str, Measure] = {
     "volume_mm3": Measure(CodedConcept("118565006", "SCT", "Volume"), UNITS["mm3"]),
-    "height_mm": Measure(CodedConcept("121207", "DCM", "Height"), UNITS["mm"]),
     "width_mm": Measure(CodedConcept("103355008", "SCT", "Width"), UNITS["mm"]),
     "depth_mm": Measure(CodedConcept("131197000", "SCT", "Depth"), UNITS["mm"]),
     "trabecular_hu": Measure(
-        CodedConcept("112031", "DCM", "Attenuation Coefficient"), UNITS["hu"], CodedConcept("373098007", "SCT", "Mean")
+        CodedConcept("112031", "DCM", "Attenuation Coefficient"), UNITS["HU"], CodedConcept("373098007", "SCT", "Mean")
     ),
 }
 """The columns that a standard has a code for."""
 
 
 def measure_of(column: str) -> Measure:
-    """The coded measure of a column, such as ``anterior_height_mm``."""
+    """The coded measure of a column of the table; its unit is that of the dictionary of the measures."""
     if column in MEASURES:
         return MEASURES[column]
-    words, _, last = column.rpartition("_")
-    known = last in UNITS and bool(words)
-    meaning = (words if known else column).replace("_", " ")
-    return Measure(CodedConcept(column, PRIVATE, meaning.capitalize()), UNITS[last] if known else NO_UNIT)
+    unit = next((one.unit for one in VERTEBRA_COLUMNS if one.name == column), "")
+    words = [word for word in column.split("_") if word not in ("mm", "mm3", "hu", "deg", "percent", "mg", "cm3")]
+    return Measure(CodedConcept(column, PRIVATE, " ".join(words).capitalize()), UNITS.get(unit, NO_UNIT))
 
 
 def report(

@@ -13,6 +13,7 @@ from dicom_series import write_series
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.io.ct import read_ct
+from SpineSegmentationLib.measures.dictionary import VERTEBRA_COLUMNS
 
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed")
 seg_writer = pytest.importorskip("SpineSegmentationLib.dicom.seg")
@@ -20,8 +21,8 @@ sr_writer = pytest.importorskip("SpineSegmentationLib.dicom.sr")
 source_module = pytest.importorskip("SpineSegmentationLib.dicom.source")
 
 TABLE = {
-    Level.T12: {"volume_mm3": 31250.5, "height_mm": 24.5, "trabecular_hu": 142.0, "width_mm": math.nan},
-    Level.L6: {"volume_mm3": 40000.0, "wedge_angle_deg": 3.5},
+    Level.T12: {"volume_mm3": 31250.5, "width_mm": 44.5, "trabecular_hu": 142.0, "depth_mm": math.nan},
+    Level.L6: {"volume_mm3": 40000.0, "rotation_deg": 3.5},
 }
 
 
@@ -61,8 +62,8 @@ def test_every_value_comes_back_with_its_unit_and_segment(written):
         assert referenced == [numbers[group.tracking_identifier]]
         assert group.referenced_segment.referenced_sop_instance_uid == segmentation.SOPInstanceUID
     assert read == {
-        "T12": {"118565006": (31250.5, "mm3"), "121207": (24.5, "mm"), "112031": (142.0, "[hnsf'U]")},
-        "L6": {"118565006": (40000.0, "mm3"), "wedge_angle_deg": (3.5, "deg")},
+        "T12": {"118565006": (31250.5, "mm3"), "103355008": (44.5, "mm"), "112031": (142.0, "[hnsf'U]")},
+        "L6": {"118565006": (40000.0, "mm3"), "rotation_deg": (3.5, "deg")},
     }
     assert groups[0].finding_type == hd.sr.CodedConcept("23215003", "SCT", "T12 vertebra")
     mean = next(m for m in groups[0].get_measurements() if m.name.value == "112031").derivation
@@ -82,10 +83,18 @@ def test_the_validator_finds_no_error(written):
 
 
 def test_measures_without_a_standard_code_get_a_private_one():
-    measure = sr_writer.measure_of("anterior_height_mm")
-    assert (measure.name.value, measure.name.scheme_designator) == ("anterior_height_mm", "99SPINE")
-    assert (measure.name.meaning, measure.unit.value) == ("Anterior height", "mm")
+    measure = sr_writer.measure_of("height_anterior_mm")
+    assert (measure.name.value, measure.name.scheme_designator) == ("height_anterior_mm", "99SPINE")
+    assert (measure.name.meaning, measure.unit.value) == ("Height anterior", "mm")
     assert sr_writer.measure_of("genant_grade").unit.value == "1"
+    assert sr_writer.measure_of("trabecular_mg_cm3").unit.value == "mg/cm3"
+
+
+def test_every_column_of_the_table_has_a_name_and_its_unit():
+    for column in VERTEBRA_COLUMNS:
+        measure = sr_writer.measure_of(column.name)
+        assert 0 < len(measure.name.meaning) <= 64
+        assert (measure.unit.value == "1") == (column.unit == "")
 
 
 def test_a_level_without_segment_is_refused(parts):
