@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint evaluate benchmark clean
+.PHONY: help demo test fuzz lint evaluate benchmark clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(READY)  ## segment a synthetic CT, print the scores, write demo-output/
 
 test: $(READY)  ## all tests
 	$(RUN) -m pytest
+
+fuzz: $(READY)  ## 10,000 damaged files of every kind through every reader (about an hour)
+	FUZZ_RUNS=10000 $(RUN) -m pytest Testing/io/test_fuzz.py
 
 lint: $(READY)  ## style, common mistakes, and which room may import which
 	$(RUN) -m ruff check .

@@ -52,7 +52,7 @@ def find(name: str) -> Weights:
         SpineError: unknown name, missing file, or a file that is not the registered one.
     """
     place = folder()
-    registry = read_json(place / REGISTRY)
+    registry = _registry(place)
     if name not in registry:
         raise SpineError(f"{place / REGISTRY}: no weights named {name}; known are {', '.join(sorted(registry))}")
     entry = registry[name]
@@ -65,13 +65,27 @@ def find(name: str) -> Weights:
     return Weights(name, path, digest, entry["width"])
 
 
+def _registry(place: Path) -> dict[str, dict[str, str]]:
+    """The entries of the list of weights by name.
+
+    Raises:
+        SpineError: it is damaged.
+    """
+    registry = read_json(place / REGISTRY)
+    entries = registry.values() if isinstance(registry, dict) else [None]
+    for entry in entries:
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("sha256", "width")):
+            raise SpineError(f"{place / REGISTRY}: the list of weights is damaged; install the extension again")
+    return registry
+
+
 def registered(name: str) -> bool:
     """Whether there are weights of that name.
 
     Raises:
         SpineError: the registry is nowhere to be found.
     """
-    return name in read_json(folder() / REGISTRY)
+    return name in _registry(folder())
 
 
 def load(name: str, architecture: type[nn.Module], device: torch.device) -> tuple[nn.Module, Weights]:
