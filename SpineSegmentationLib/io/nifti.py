@@ -92,10 +92,15 @@ def _affine(path: Path, header: Nifti1Header, warnings: list[str]) -> np.ndarray
         raise SpineError(f"{path} states a voxel size that is not positive; correct its header")
     qform = None
     if header["qform_code"] > 0 and np.all(pixdim > 0):
-        qform = header.get_qform()
+        try:
+            qform = header.get_qform()
+        except (HeaderDataError, ValueError) as error:
+            if sform is None:
+                raise SpineError(f"{path} states a rotation that cannot be (its qform); correct its header") from error
     affine = sform if sform is not None else qform
     if affine is None:
         warnings.append("the file does not state its orientation (qform and sform codes are 0): left may be right")
+        check_spacing(path, tuple(pixdim))
         return np.diag([*pixdim, 1.0])
     axes = affine[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)
@@ -118,7 +123,7 @@ def _check(path: Path, header: Nifti1Header, packed: bool) -> None:
     shape = header.get_data_shape()
     try:
         kind = header.get_data_dtype()
-    except HeaderDataError:
+    except (HeaderDataError, KeyError):
         kind = np.dtype(object)
     values = len(kind.names) if kind.names else math.prod(shape[4:])
     if values > 1:
