@@ -3,6 +3,7 @@
 What needs no Qt is in SpineSegmentationLib; the parts of the panel are in SpineSegmentationPanel.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -111,7 +112,8 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
 
     def __init__(self, transport=None):
         # Slicer itself is no Python interpreter; PythonSlicer on its PATH is.
-        program = client.command(shutil.which("PythonSlicer") or sys.executable)
+        python = shutil.which("PythonSlicer") or sys.executable
+        program = client.command(python, os.environ.get("SPINE_SEGMENTATION_WEIGHTS"))
         SpineLogic.__init__(self, slicer.mrmlScene, transport=transport, program=program)
         ScriptedLoadableModuleLogic.__init__(self)
         terminologies = slicer.util.getModuleLogic("Terminologies")

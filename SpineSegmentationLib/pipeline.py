@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -35,7 +36,7 @@ from .segmentation.payer import PayerSegmenter
 from .spine import Centroids, Point, SpineBox
 from .systems import DEFAULT, System, named
 from .systems import SYSTEMS as SYSTEMS
-from .weights import Weights
+from .weights import Weights, preferring
 
 
 class Detector(Protocol):
@@ -171,6 +172,7 @@ class Pipeline:
     Args:
         system: a name in ``SYSTEMS``.
         device: as :func:`device.choose`.
+        weights: a folder that ``train`` wrote; what is not there comes from the shipped weights.
         detector, labeller, segmenter: names in ``DETECTORS``, ``LABELLERS`` and ``SEGMENTERS``, instead of the
             system's own.
 
@@ -186,6 +188,7 @@ class Pipeline:
         system: str = DEFAULT,
         device: str = "auto",
         *,
+        weights: Path | None = None,
         detector: str | None = None,
         labeller: str | None = None,
         segmenter: str | None = None,
@@ -194,6 +197,7 @@ class Pipeline:
         self.system = system
         self.stages = System(detector or own.detector, labeller or own.labeller, segmenter or own.segmenter)
         self.device = devices.choose(device)
+        self.weights = weights
         self._makers = {
             "detection": _named("detector", self.stages.detector, DETECTORS),
             "labelling": _named("labeller", self.stages.labeller, LABELLERS),
@@ -208,7 +212,8 @@ class Pipeline:
             SpineError: weights missing or damaged.
         """
         if name not in self._made:
-            self._made[name] = self._makers[name](self.device)
+            with preferring(self.weights):
+                self._made[name] = self._makers[name](self.device)
         return self._made[name]
 
     def run(

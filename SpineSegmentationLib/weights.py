@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +48,42 @@ def folder() -> Path:
     raise SpineError(f"{FOLDERS[0] / REGISTRY}: the list of weights is missing; install the extension again")
 
 
+_PREFERRED: ContextVar[Path | None] = ContextVar("preferred folder of weights", default=None)
+
+
+@contextmanager
+def preferring(place: Path | None) -> Iterator[None]:
+    """Within this, weights that the registry of ``place`` names come from there, all others from :func:`folder`.
+
+    Raises:
+        SpineError: there is no registry.
+    """
+    if place is not None and not (place / REGISTRY).is_file():
+        raise SpineError(f"{place / REGISTRY} does not exist; give a folder that train wrote")
+    token = _PREFERRED.set(place)
+    try:
+        yield
+    finally:
+        _PREFERRED.reset(token)
+
+
+def place_of(name: str) -> Path:
+    """The folder from whose registry the weights of that name are taken.
+
+    Raises:
+        SpineError: as :func:`folder`.
+    """
+    preferred = _PREFERRED.get()
+    return preferred if preferred is not None and name in _registry(preferred) else folder()
+
+
 def find(name: str) -> Weights:
     """The weights of that name, their file checked against the registry's SHA-256.
 
     Raises:
         SpineError: unknown name, missing file, or a file that is not the registered one.
     """
-    place = folder()
+    place = place_of(name)
     registry = _registry(place)
     if name not in registry:
         raise SpineError(f"{place / REGISTRY}: no weights named {name}; known are {', '.join(sorted(registry))}")
@@ -85,7 +117,7 @@ def registered(name: str) -> bool:
     Raises:
         SpineError: the registry is nowhere to be found.
     """
-    return name in _registry(folder())
+    return name in _registry(place_of(name))
 
 
 def load(name: str, architecture: type[nn.Module], device: torch.device) -> tuple[nn.Module, Weights]:

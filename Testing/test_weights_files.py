@@ -93,3 +93,18 @@ def test_something_that_is_no_safetensors_file_is_refused(saved, tmp_path):
     (tmp_path / "models.json").write_text(json.dumps(registry))
     with pytest.raises(SpineError, match="do not fit"):
         weights.load("small", Small, torch.device("cpu"))
+
+
+def test_a_preferred_folder_comes_first_and_is_checked_as_always(saved, tmp_path):
+    own = tmp_path / "own"
+    weights.save(saved, "small", "paper", own)
+    weights.save(Small(), "other", "compact", tmp_path)
+    with weights.preferring(own):
+        assert weights.find("small").path == own / "small.safetensors"
+        assert weights.find("other").path == tmp_path / "other.safetensors"
+        (own / "small.safetensors").write_bytes(b"else")
+        with pytest.raises(SpineError, match="wrong checksum"):
+            weights.find("small")
+    assert weights.find("small").path == tmp_path / "small.safetensors"
+    with pytest.raises(SpineError, match="give a folder that train wrote"), weights.preferring(tmp_path / "none"):
+        pass

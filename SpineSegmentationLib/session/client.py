@@ -52,16 +52,18 @@ class Transport(Protocol):
         """Ends it at once."""
 
 
-def command(python: str | None = None) -> list[str]:
+def command(python: str | None = None, weights: str | Path | None = None) -> list[str]:
     """The command line of the worker; it needs neither a certain folder nor an installed package.
 
     Args:
         python: the interpreter; by default this one (in Slicer: the one that comes with it).
+        weights: a folder that ``train`` wrote; its weights come before the shipped ones.
     """
     return [
         python or shutil.which("PythonSlicer") or sys.executable,
         "-c",
         PROGRAM.format(root=str(Path(__file__).resolve().parents[2])),
+        *(("--weights", str(weights)) if weights else ()),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..anatomy import Level
@@ -86,10 +87,11 @@ class LocalEngine:
 
     Args:
         device: as :func:`device.choose`.
+        weights: as in :class:`pipeline.Pipeline`.
     """
 
-    def __init__(self, device: str = "auto") -> None:
-        self.device = device
+    def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
+        self.device, self.weights = device, weights
         self._pipelines: dict[str, object] = {}
         self._scan: tuple[Voxels, str] | None = None
         self._session = None
@@ -144,7 +146,7 @@ class LocalEngine:
 
             voxels, system = self._scan
             if system not in self._pipelines:
-                self._pipelines[system] = Pipeline(system, self.device)
+                self._pipelines[system] = Pipeline(system, self.device, weights=self.weights)
             self._warnings = []
             self._session = Session(image_of(voxels, self._warnings), self._pipelines[system])
         return self._session

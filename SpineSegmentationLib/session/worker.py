@@ -6,12 +6,14 @@ its input ends, even in the middle of a run: nobody is left then who waits for i
 
 from __future__ import annotations
 
+import argparse
 import os
 import queue
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,10 +28,11 @@ class Worker:
 
     Args:
         send: takes the bytes of a message.
+        weights: as in :class:`pipeline.Pipeline`.
     """
 
-    def __init__(self, send: Callable[[bytes], object]) -> None:
-        self._send = send
+    def __init__(self, send: Callable[[bytes], object], weights: Path | None = None) -> None:
+        self._send, self._weights = send, weights
         self._engine: LocalEngine | None = None
         self._cancelled: set[int] = set()
 
@@ -55,7 +58,7 @@ class Worker:
 
     def _open(self, request: dict[str, Any], tell: Callable) -> None:
         if self._engine is None:
-            self._engine = LocalEngine(request["device"])
+            self._engine = LocalEngine(request["device"], self._weights)
         # Should the new scan be bad, nothing may go on with the old one.
         self._engine.close()
         array = np.memmap(request["file"], np.dtype(request["type"]), "r", shape=tuple(request["shape"]))
@@ -88,14 +91,14 @@ class Worker:
         return Events(progress=progress, failed=lambda message: tell("failed", message=message), **others)
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: BinaryIO, sink: BinaryIO, weights: Path | None = None) -> None:
     """Answers the requests of ``source`` on ``sink``; the process ends with ``source``."""
 
     def send(data: bytes) -> None:
         sink.write(data)
         sink.flush()
 
-    worker = Worker(send)
+    worker = Worker(send, weights)
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def listen() -> None:
@@ -117,9 +120,12 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 def main() -> None:
     """Serves standard input and output; whatever else is printed goes to standard error."""
+    parser = argparse.ArgumentParser(description="Computes for an application.")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="weights that train wrote, before the shipped ones")
+    arguments = parser.parse_args()
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink)
+    serve(sys.stdin.buffer, sink, arguments.weights)
 
 
 if __name__ == "__main__":
