@@ -51,6 +51,7 @@ def add_system(parser: argparse.ArgumentParser, last: str) -> None:
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N")
     for role in ROLES[: ROLES.index(last) + 1]:
         parser.add_argument(f"--{role}", metavar="NAME", help=f"this {role} instead of the system's own")
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="weights that train wrote, before the shipped ones")
 
 
 def add_box(parser: argparse._ActionsContainer) -> None:

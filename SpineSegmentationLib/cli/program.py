@@ -15,7 +15,7 @@ from typing import Protocol
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
 from ..errors import SpineError
-from . import adopt, demo, detect, evaluate, info, label, phantom, segment, train
+from . import adopt, apply_review, cohort, demo, detect, evaluate, info, label, phantom, review, segment, train
 from .console import INTERRUPTED, SOME_FAILED, UNUSABLE, Console
 
 
@@ -34,6 +34,9 @@ COMMANDS: dict[str, Command] = {
     "detect": detect,
     "label": label,
     "adopt": adopt,
+    "cohort": cohort,
+    "review": review,
+    "apply-review": apply_review,
     "evaluate": evaluate,
     "train": train,
     "phantom": phantom,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SpineError
 from ..systems import ROLES
@@ -10,18 +13,34 @@ from .arguments import extras_of
 from .batch import carry_out, find, make_writable
 from .console import OK, SOME_FAILED, UNUSABLE, Console
 
+if TYPE_CHECKING:
+    from ..cohort.order import Order
+
 
 def run_until(until: str, arguments: argparse.Namespace, console: Console) -> int:
     """Runs the stages up to ``until`` on every scan and writes what it made; a bad scan never stops the others."""
-    from ..cohort.order import Order
     from ..cohort.shard import Shard
-    from ..exchange.extras import Extras
-    from ..io.values import parse_box
 
     shard = Shard.parse(arguments.shard) if arguments.shard else None
     scans, failed = find(arguments.input, console)
     if not scans:
         return UNUSABLE
+    order = order_of(until, arguments, scans)
+    make_writable(arguments.output)
+    failed += carry_out(order, scans, shard, arguments.words, console)
+    return SOME_FAILED if failed else OK
+
+
+def order_of(until: str, arguments: argparse.Namespace, scans: Sequence[Path]) -> Order:
+    """What the options say is to be made of every scan.
+
+    Raises:
+        SpineError: an option that belongs to one scan, and there are more; or a file that is not there.
+    """
+    from ..cohort.order import Order
+    from ..exchange.extras import Extras
+    from ..io.values import parse_box
+
     box = parse_box(arguments.box) if getattr(arguments, "box", None) else None
     centroids = getattr(arguments, "centroids", None)
     for option, value in (("--box", box), ("--centroids", centroids), ("--series", arguments.series)):
@@ -29,8 +48,7 @@ def run_until(until: str, arguments: argparse.Namespace, console: Console) -> in
             raise SpineError(f"{option} belongs to one scan, and {len(scans)} were given; call once for each")
     if centroids is not None and not centroids.is_file():
         raise SpineError(f"{centroids} does not exist; give a VerSe centroid JSON or a Slicer point list (.mrk.json)")
-    make_writable(arguments.output)
-    order = Order(
+    return Order(
         arguments.output,
         until,
         arguments.system,
@@ -43,6 +61,5 @@ def run_until(until: str, arguments: argparse.Namespace, console: Console) -> in
         arguments.force,
         arguments.overwrite,
         extras_of(arguments) if until == "segmentation" else Extras(),
+        arguments.weights,
     )
-    failed += carry_out(order, scans, shard, arguments.words, console)
-    return SOME_FAILED if failed else OK

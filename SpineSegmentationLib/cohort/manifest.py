@@ -15,7 +15,7 @@ from ..pipeline import Pipeline
 from ..results.outputs import versions
 from .layout import COHORT, RUNS, cohort_folder
 from .order import Order
-from .processor import Job, Outcome
+from .processor import Job, Outcome, Status
 from .shard import Shard
 
 
@@ -92,3 +92,19 @@ def read_manifests(output: Path) -> list[dict[str, Any]]:
     """
     paths = output.joinpath(COHORT, RUNS).glob("*.json")
     return sorted(map(read_json, paths), key=lambda values: values["started"])
+
+
+def read_failures(output: Path) -> list[dict[str, Any]]:
+    """Of each scan that any run met what the last one says of it, by name: ``name``, ``path``, ``status``, ``reason``.
+
+    Where its results are, that no longer counts; a scan that was done and has none is ``missing``.
+
+    Raises:
+        SpineError: as :func:`read_manifests`.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    for manifest in read_manifests(output):
+        for entry in manifest["scans"]:
+            status = "missing" if entry["status"] in (Status.DONE, Status.SKIPPED) else entry["status"]
+            last[entry["name"]] = {"reason": "", **entry, "status": status}
+    return [last[name] for name in sorted(last)]

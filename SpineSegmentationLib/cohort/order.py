@@ -12,7 +12,7 @@ from ..errors import SpineError
 from ..exchange.extras import Extras
 from ..pipeline import STAGES, Pipeline
 from ..spine import SpineBox
-from ..systems import DEFAULT
+from ..systems import DEFAULT, ROLES
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Order:
         series, force: as in :func:`io.ct.read_ct`.
         overwrite: replace results that are there.
         extras: what is written besides, for other programs.
+        weights: a folder whose weights come before the shipped ones.
     """
 
     output: Path
@@ -42,6 +43,7 @@ class Order:
     force: bool = False
     overwrite: bool = False
     extras: Extras = field(default_factory=Extras)
+    weights: Path | None = None
 
     def pipeline(self) -> Pipeline:
         """The pipeline, with the weights of the stages that this order needs loaded.
@@ -49,7 +51,7 @@ class Order:
         Raises:
             SpineError: unknown names or device; weights missing or damaged.
         """
-        pipeline = Pipeline(self.system, self.device, **self.replaced)
+        pipeline = Pipeline(self.system, self.device, weights=self.weights, **self.replaced)
         for stage in self.stages:
             pipeline.stage(stage)
         return pipeline

@@ -12,7 +12,8 @@ from ..errors import SpineError
 from ..io.ct import Scan, read_ct
 from ..io.values import read_centroids, read_json
 from ..pipeline import Progress, Result
-from ..results.outputs import RUN, existing, output_names, run_json, write_outputs
+from ..results.files import RUN
+from ..results.outputs import existing, output_names, run_json, write_outputs
 from .claim import Claim
 from .content import Content
 from .failure import reason

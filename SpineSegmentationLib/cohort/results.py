@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from ..errors import SpineError
 from ..io.values import parse_numbering, read_json
 from ..numbering import Numbering
-from ..results.outputs import CENTROIDS, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE, RUN
+from ..results.files import CENTROIDS, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE, RUN
 from .content import Content
 
 
@@ -47,6 +48,18 @@ class ScanResult:
     @property
     def run_file(self) -> Path:
         return self.folder / RUN.format(self.name)
+
+    @property
+    def digest(self) -> str:
+        """The checksum of the run file: another one after every run and every change by :mod:`.review`.
+
+        Raises:
+            SpineError: it cannot be read.
+        """
+        try:
+            return hashlib.sha256(self.run_file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise SpineError(f"{self.run_file} cannot be read: {error.strerror or error}") from error
 
     @property
     def scan(self) -> Path:
@@ -103,18 +116,30 @@ class ScanResult:
             raise SpineError(f"{self.measurements} cannot be read: {error}") from error
 
 
+def read_result(folder: Path, name: str) -> ScanResult:
+    """The result of a whole run (``segment``) of that name.
+
+    Raises:
+        SpineError: there is none, or its run file is none.
+    """
+    path = folder / RUN.format(name)
+    run = read_json(path)
+    try:
+        whole = run["until"] == "segmentation"
+        run["input"]["path"], run["centroids"], run["given"]
+    except (KeyError, TypeError):
+        raise SpineError(f"{path} does not say which scan it is of; segment the scan again") from None
+    if not whole:
+        raise SpineError(f"{path} is of a run until {run['until']}; there is no label map")
+    return ScanResult(folder, name, run)
+
+
 def read_results(folder: Path) -> tuple[list[ScanResult], list[str]]:
-    """The results of whole runs (``segment``) in a folder, by name, and what is wrong with others, one line each."""
+    """The results of whole runs in a folder, by name, and why others are none, one line each."""
     results, problems = [], []
     for path in sorted(folder.glob(RUN.format("*"))):
-        name = path.name[: -len(RUN.format(""))]
         try:
-            run = read_json(path)
-            if not isinstance(run, dict) or "path" not in run.get("input", {}) or "centroids" not in run:
-                raise SpineError(f"{path} does not say which scan it is of; segment the scan again")
+            results.append(read_result(folder, path.name[: -len(RUN.format(""))]))
         except SpineError as error:
             problems.append(str(error))
-            continue
-        if run.get("until") == "segmentation":
-            results.append(ScanResult(folder, name, run))
     return results, problems

@@ -14,7 +14,7 @@ from ..io.values import replacing, write_text
 from ..measures.dictionary import SCAN_COLUMNS
 from ..measures.table import as_csv, dictionary_rows
 from .layout import DICTIONARY, SCANS, VERTEBRAE, cohort_folder
-from .manifest import read_manifests
+from .manifest import read_failures
 from .processor import Status
 from .results import ScanResult, read_results
 
@@ -60,8 +60,8 @@ def write_tables(output: Path) -> tuple[Path, list[str]]:
     with FileLock(folder / ".tables.lock"):
         results, problems = read_results(output)
         rows = {result.name: _row(result) for result in results}
-        for name, row in _failures(output).items():
-            rows.setdefault(name, row)
+        for entry in read_failures(output):
+            rows.setdefault(entry["name"], _row_without_result(entry))
         _write(folder / SCANS, [*COLUMNS, *MEASURED], [rows[name] for name in sorted(rows)])
         measured = [{"scan": result.name, **row} for result in results for row in result.measured()]
         columns = dict.fromkeys(["scan", *(key for row in measured for key in row)])
@@ -96,20 +96,14 @@ def _row(result: ScanResult) -> dict[str, Any]:
     }
 
 
-def _failures(output: Path) -> dict[str, dict[str, Any]]:
-    """What the last run that met a scan without results says of it."""
-    rows = {}
-    for manifest in read_manifests(output):
-        for entry in manifest["scans"]:
-            status = entry["status"] if entry["status"] != Status.DONE.value else "missing"
-            rows[entry["name"]] = {
-                "scan": entry["name"],
-                "status": status,
-                "reason": entry.get("reason", ""),
-                "path": entry["path"],
-                "sha256": entry.get("sha256") or "",
-            }
-    return rows
+def _row_without_result(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "scan": entry["name"],
+        "status": entry["status"],
+        "reason": entry["reason"],
+        "path": entry["path"],
+        "sha256": entry.get("sha256") or "",
+    }
 
 
 def _number(value: float | None) -> str:

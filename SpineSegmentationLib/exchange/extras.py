@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,17 @@ class Extras:
         asked = {"dicom-seg": self.dicom_seg, "dicom-sr": self.dicom_sr, self.surfaces: bool(self.surfaces)}
         asked |= {name: getattr(self, name) for name in ("report", "pdf", "bodies", "transforms")}
         return [*(name for name, wanted in asked.items() if wanted), *self.points]
+
+    @classmethod
+    def of_names(cls, names: Sequence[str]) -> Extras:
+        """What :meth:`names` put into words.
+
+        >>> Extras.of_names(Extras(True, False, "stl", ("csv",)).names())
+        Extras(dicom_seg=True, dicom_sr=False, surfaces='stl', points=('csv',))
+        """
+        dicom, points = ("dicom-seg", "dicom-sr"), tuple(name for name in names if name in POINTS)
+        surfaces = [name for name in names if name not in (*dicom, *POINTS)]
+        return cls(dicom[0] in names, dicom[1] in names, "".join(surfaces), points)
 
     def writers(
         self,

@@ -24,22 +24,8 @@ from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture
 from ..pipeline import Pipeline, Result
 from ..spine import SpineBox
+from .files import BOX, CENTROIDS, FILES, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE
 from .whole import settle, together
-
-BOX = "{}_box.json"
-CENTROIDS = "{}_seg-subreg_ctd.json"
-LABEL_MAP = "{}_seg-vert_msk.nii.gz"
-PICTURE = "{}_seg-vert_snp.png"
-MEASUREMENTS = "{}_measurements.csv"
-MEASURES = "{}_measures.json"
-RUN = "{}_run.json"
-
-FILES: dict[str, tuple[str, ...]] = {
-    "detection": (BOX, RUN),
-    "labelling": (BOX, CENTROIDS, RUN),
-    "segmentation": (LABEL_MAP, CENTROIDS, PICTURE, MEASUREMENTS, MEASURES, RUN),
-}
-"""What is written after each last stage; ``{}`` is the scan's name. The last one tells that the others are there."""
 
 
 def output_names(scans: Sequence[Path]) -> list[str]:

@@ -138,3 +138,9 @@ def test_two_processes_share_one_list(five, tmp_path):
     assert sorted(lines) == list("abcde")
     assert all(outputs_of(tmp_path / "out", name) == list(ENDINGS) for name in "abcde")
     assert [row["status"] for row in table_of(tmp_path / "out")] == ["done"] * 5
+
+
+def test_weights_of_ones_own_must_be_there(called, scan, tmp_path, capsys):
+    assert segment(scan, "--weights", tmp_path / "none", to=tmp_path / "out") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "none/models.json does not exist; give a folder that train wrote" in line and not called
