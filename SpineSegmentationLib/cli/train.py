@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--own-masks", action="store_true", help="segmentation: learn from masks drawn on the scans of --shared, too"
     )
+    parser.add_argument(
+        "--corrections", type=Path, metavar="DIR", help="fine-tune the shipped weights on reviewed or corrected results"
+    )
     parser.add_argument("--width", choices=("compact", "paper"), default="compact")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -54,6 +57,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         shared=arguments.shared,
         own_masks=arguments.own_masks,
         member=arguments.member,
+        corrections=arguments.corrections,
         report=console.progress,
     )
     console.record({"status": "done", "files": [str(weights)]})

@@ -26,6 +26,7 @@ from ..networks.payer_unet import PointedUNet, SpineUNet
 from ..pipeline import Pipeline
 from .anduin_labelling import LabellingTask
 from .attention import AttentionTask, SpineMaskTask
+from .corrections import RATE, check_forgetting, corrected_subjects, forgetting, mean_loss
 from .detection import DetectionTask, PayerDetectionTask
 from .lessmann import LessmannRibTask, LessmannTask
 from .loop import Task, train
@@ -36,6 +37,7 @@ from .segmentation import PayerSegmentationTask, SegmentationTask
 from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
 
 SOURCES = ("real", "atlas", "phantom")
+REHEARSED, KEPT = 8, 4  # phantoms that are learnt beside corrections, and on which forgetting is measured
 WHOLE = 4.0  # mm: at this spacing the shared scans show their whole field of view
 
 
@@ -88,6 +90,7 @@ def train_stage(
     shared: Path | None,
     own_masks: bool = False,
     member: int = 1,
+    corrections: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -101,6 +104,8 @@ def train_stage(
         own_masks: segment the scans of ``shared`` that have no mask with the weights at hand, and learn from those
             masks, too (:mod:`.own_masks`).
         member: number of the network in its committee (:func:`weights.load_committee`).
+        corrections: a folder of results that people checked (:mod:`.corrections`): the shipped network learns from
+            them, in its own width, beside the other sources, and is kept only if it forgets nothing.
 
     Returns:
         The file of weights.
@@ -113,8 +118,13 @@ def train_stage(
         raise SpineError(f"{system} {stage} cannot be trained; known are {', '.join(map(' '.join, RECIPES))}")
     place = devices.choose(device)
     torch.manual_seed(seed)
-    untrained = recipe.architecture(width)
-    spacing = getattr(untrained, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
+    name = weights.member(f"{system}-{stage}", member)
+    if corrections is None:
+        network = recipe.architecture(width)
+    else:
+        network, shipped = weights.load(name, recipe.architecture, place)
+        width = shipped.width
+    spacing = getattr(network, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
     if own_masks and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     if member < 1:
@@ -122,6 +132,11 @@ def train_stage(
     if member != 1 and recipe.architecture is not Btrfly:
         raise SpineError(f"{system} {stage} has no committee; leave out --member")
     subjects: list[Subject] = []
+    if corrections is not None:
+        subjects += corrected_subjects(corrections, spacing)
+        if not subjects:
+            raise SpineError(f"nobody has checked any result in {corrections}; see review and apply-review")
+        phantoms = phantoms or REHEARSED
     drawing = Pipeline(device=device) if own_masks else None
     for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
         subjects.append(subject)
@@ -130,17 +145,29 @@ def train_stage(
         raise SpineError("nothing to train on; give --phantoms N, --verse DIR or --shared DIR")
     task = recipe.task(subjects)
     task.spacing = spacing
+    before = 0.0
+    if corrections is not None:
+        others = recipe.task([*phantom_subjects(KEPT, seed + 1, spacing, recipe.field)])
+        others.spacing = spacing
+        batches = forgetting(others, seed)
+        before = mean_loss(others, network, batches)
+        report(f"loss on phantoms before: {before:.4f}")
     network = train(
-        untrained,
+        network,
         task,
         folder,
         steps=steps,
         seed=seed,
         device=place,
+        learning_rate=RATE if corrections is not None else 2e-3,
         capacity=recipe.capacity,
         report=report,
     )
-    saved = weights.save(network, weights.member(f"{system}-{stage}", member), width, folder)
+    if corrections is not None:
+        after = mean_loss(others, network, batches)
+        report(f"loss on phantoms after: {after:.4f}")
+        check_forgetting(before, after)
+    saved = weights.save(network, name, width, folder)
     card = {
         "name": saved.name,
         "sha256": saved.sha256,
@@ -153,6 +180,7 @@ def train_stage(
         "torch": torch.__version__,
         "device": f"{place.type} ({platform.machine()})",
         "licence": "that of the material trained on; see DATA.md beside the shipped weights",
+        **({"fine-tuned from": shipped.sha256} if corrections is not None else {}),
         "trained on": {
             source: [s.name for s in subjects if s.source == source] for source in ("real", "atlas", "phantom")
         },

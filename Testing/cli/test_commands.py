@@ -72,5 +72,6 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "shared": Path("c"),
         "own_masks": False,
         "member": 2,
+        "corrections": None,
     }
     assert "w.safetensors" in capsys.readouterr().out
