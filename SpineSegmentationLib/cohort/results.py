@@ -46,6 +46,11 @@ class ScanResult:
         return self.folder / MEASUREMENTS.format(self.name)
 
     @property
+    def details(self) -> Path:
+        """What was measured, with what it was measured from (:mod:`measures.details`)."""
+        return self.folder / MEASURES.format(self.name)
+
+    @property
     def run_file(self) -> Path:
         return self.folder / RUN.format(self.name)
 
@@ -98,8 +103,7 @@ class ScanResult:
         Raises:
             SpineError: it cannot be read.
         """
-        path = self.folder / MEASURES.format(self.name)
-        value = read_json(path) if path.exists() else {}
+        value = read_json(self.details) if self.details.exists() else {}
         scan = value.get("scan") if isinstance(value, dict) else None
         return scan if isinstance(scan, dict) else {}
 

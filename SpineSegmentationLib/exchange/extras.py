@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ..io.ct import Scan
 from ..io.values import read_json, write_centroids, write_text
 from ..io.writing import write_image
 from ..measures.column import body_map, measure
-from ..results.outputs import MEASUREMENTS, MEASURES, PICTURE, RUN
+from ..results.files import MEASUREMENTS, MEASURES, PICTURE, RUN
 from ..results.report import html, write_pdf
 from ..results.transforms import write_transform
 from ..segmentation.mask import pieces_of
@@ -65,12 +65,17 @@ class Extras:
     def of_names(cls, names: Sequence[str]) -> Extras:
         """What :meth:`names` put into words.
 
-        >>> Extras.of_names(Extras(True, False, "stl", ("csv",)).names())
-        Extras(dicom_seg=True, dicom_sr=False, surfaces='stl', points=('csv',))
+        >>> asked = Extras(dicom_seg=True, surfaces="stl", points=("csv",), pdf=True)
+        >>> Extras.of_names(asked.names()) == asked
+        True
         """
-        dicom, points = ("dicom-seg", "dicom-sr"), tuple(name for name in names if name in POINTS)
-        surfaces = [name for name in names if name not in (*dicom, *POINTS)]
-        return cls(dicom[0] in names, dicom[1] in names, "".join(surfaces), points)
+        switches = {one.name: one.name.replace("_", "-") for one in fields(cls) if one.type == "bool"}
+        surfaces = [name for name in names if name not in (*switches.values(), *POINTS)]
+        return cls(
+            surfaces="".join(surfaces),
+            points=tuple(name for name in names if name in POINTS),
+            **{field: word in names for field, word in switches.items()},
+        )
 
     def writers(
         self,

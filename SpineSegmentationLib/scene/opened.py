@@ -11,7 +11,7 @@ import slicer.util
 from ..cohort.results import read_result
 from ..errors import SpineError
 from ..io.ct import read_ct
-from ..io.values import read_centroids
+from ..io.values import read_centroids, read_json
 from ..resampling import same_grid
 from ..segmentation.mask import pieces_of
 from ..session.engine import Update
@@ -53,7 +53,6 @@ def open_result(scene, folder: str | Path, name: str) -> Result:
     record.system = found.run["system"]
     record.show(Update(state, pieces_of(label_map), Grid.of(ct)), complete=True)
     record.save(state)
-    rows = found.measured()
-    if rows:
-        record.show_measurements([list(rows[0]), *(list(row.values()) for row in rows)])
+    if found.details.exists():
+        record.show_measurements(read_json(found.details))
     return result

@@ -78,7 +78,7 @@ def test_a_shift_is_done_once_on_all_files_and_without_a_network(out):
 
 def test_files_for_other_programs_are_renamed_too(tmp_path):
     pytest.importorskip("vtk")
-    out = cohort_in(tmp_path, extras=Extras(surfaces="stl", points=("csv",)))
+    out = cohort_in(tmp_path, extras=Extras(surfaces="stl", points=("csv",), report=True))
     verdicts.add(out, verdict(out, "carl", Say.SHIFT, by=1))
     [applied], _ = apply_review(out)
     assert applied.done

@@ -111,10 +111,10 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         algorithm = f"Spine Segmentation, {run['system']}"
         more = extras.writers(result.name, scan, result.scan, changed, new, algorithm, by_hand=True)
         write_outputs(result.folder, result.name, "segmentation", scan, Result(None, new, changed), run, more)
-        if extras.surfaces:
-            # They are called after their vertebra: none may keep a name that it has no more.
-            for level in set(old.levels) - set(new.levels):
-                (result.folder / f"{result.name}_{level.name}.{extras.surfaces}").unlink(missing_ok=True)
+        # Files called after a vertebra: none may keep a name that it has no more.
+        for level in set(old.levels) - set(new.levels):
+            for file in (f"{result.name}_{level.name}.{extras.surfaces}", f"{result.name}_frame-{level.name}.tfm"):
+                (result.folder / file).unlink(missing_ok=True)
     finally:
         claim.release()
     return f"{_names(old.levels)} -> {_names(new.levels)}" if names else "right"
