@@ -24,6 +24,16 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     applied, problems = apply_review(arguments.folder, console.progress)
     failed = 0
     for one in applied:
+        console.record(
+            {
+                "scan": one.scan,
+                "status": "done" if one.done else "failed",
+                "found": one.done,
+                "error": one.problem or None,
+                "files": [str(one.script.resolve())] if one.script else [],
+                "note": one.verdict.note,
+            }
+        )
         note = f" ({one.verdict.note})" if one.verdict.note else ""
         if one.done:
             console.result(f"{one.scan}: {one.done}{note}")

@@ -29,9 +29,11 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     for problem in problems:
         console.message(f"warning: {problem}")
     if arguments.no_server:
+        console.record({"status": "done", "files": [str(page)], "warnings": problems})
         console.result(str(page))
         return OK
     with ReviewServer(arguments.folder, arguments.port) as server:
+        console.record({"files": [str(page)], "warnings": problems, "url": server.url})
         console.result(server.url)
         console.progress("verdicts are saved as they are given; Ctrl+C ends the review")
         if not arguments.no_browser:

@@ -12,7 +12,7 @@ from ..errors import SpineError
 from ..exchange.extras import Extras
 from ..pipeline import STAGES, Pipeline
 from ..spine import SpineBox
-from ..systems import DEFAULT, ROLES
+from ..systems import DEFAULT
 
 
 @dataclass(frozen=True)
