@@ -1,6 +1,7 @@
 """How sure measures are: what voxels of a size can tell, and when they can tell it no more.
 
-The factors come from phantoms (``benchmarks/measures.py``; docs/results.md).
+The formulas follow the errors on phantoms with voxels of 1, 2 and 3 mm (``benchmarks/measures.py``, docs/results.md),
+with a floor, since masks of real scans are less exact than those of phantoms.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ def thickness_along(image: sitk.Image, direction: np.ndarray) -> float:
 
 def height_error(thickness: float, middle: bool = False) -> float:
     """Standard deviation in mm of a distance between two end-plates, at their edges or in their middle."""
-    return float(np.hypot(0.3, (0.25 if middle else 0.5) * thickness))
+    return float(np.hypot(0.2, 0.13 * thickness**1.65) if middle else np.hypot(0.3, 0.25 * thickness**1.4))
 
 
 def angle_error(thickness: float, length: float) -> float:
     """Standard deviation in degrees of the tilt of an end-plate that is ``length`` mm long."""
-    return float(np.hypot(0.3, np.rad2deg(np.arctan(0.23 * thickness**1.5 / length))))
+    return float(np.hypot(0.3, np.rad2deg(np.arctan(0.165 * thickness**1.86 / length))))
 
 
 def height(value: float, thickness: float, middle: bool = False) -> Quantity:
