@@ -102,6 +102,13 @@ class SceneSession:
 
         self._run(request, lambda events: self._engine.measure(state, edited, replace(events, measured=measured)))
 
+    def measures(self, result: Result) -> dict[str, Any] | None:
+        """What was measured, as :func:`measures.details.details`; None when the segments were changed since.
+
+        What :mod:`scene.mrml.measures` shows of it is renewed when it is measured again.
+        """
+        return self._record(result).measures()
+
     def cancel(self) -> None:
         """Ends what runs; the nodes become as they were before it, but for what a person changed."""
         if self._engine is not None and self.busy:
