@@ -6,7 +6,6 @@ L6 = 25, sacrum = 26, coccyx = 27, T13 = 28.
 
 from __future__ import annotations
 
-import colorsys
 from enum import IntEnum
 
 
@@ -55,18 +54,28 @@ class Level(IntEnum):
 
     @property
     def color(self) -> tuple[float, float, float]:
-        """RGB in 0..1; neighbours differ clearly, one hue family per region."""
-        hue = {"cervical": 0.08, "thoracic": 0.38, "lumbar": 0.72}[self.region]
-        number = int(self.name[1:])
-        return colorsys.hsv_to_rgb(
-            (hue + 0.055 * (number % 5)) % 1.0, 0.45 + 0.3 * (number % 2), 0.95 - 0.12 * (number % 3)
-        )
+        """RGB in 0..1; any two levels that may be neighbours differ clearly, for colour-blind people, too."""
+        places = {Level.L6: len(STANDARD), Level.T13: STANDARD.index(Level.T12) + 2}
+        place = places[self] if self in places else STANDARD.index(self)
+        red, green, blue = PALETTE[place % len(PALETTE)]
+        return red / 255, green / 255, blue / 255
 
     @property
     def snomed(self) -> str | None:
         """SNOMED CT code of the body structure; None for T13 and L6, which have none of their own."""
         return SNOMED.get(self)
 
+
+PALETTE = (
+    (230, 159, 0),
+    (0, 158, 115),
+    (240, 228, 66),
+    (204, 121, 167),
+    (213, 94, 0),
+    (86, 180, 233),
+    (0, 114, 178),
+)
+"""The colours of Okabe and Ito (Color Universal Design, 2008), in the order in which neighbours differ most."""
 
 STANDARD: tuple[Level, ...] = tuple(Level(code) for code in range(1, 25))
 """The 24 levels of a column without numeric variants, from C1 to L5."""
