@@ -13,7 +13,8 @@ from ..io.ct import Scan, read_ct
 from ..io.values import read_centroids, read_json
 from ..pipeline import Progress, Result
 from ..results.files import RUN
-from ..results.outputs import existing, output_names, run_json, write_outputs
+from ..results.names import output_names
+from ..results.outputs import existing, run_json, write_outputs
 from .claim import Claim
 from .content import Content
 from .failure import reason

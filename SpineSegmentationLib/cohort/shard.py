@@ -13,7 +13,7 @@ from ..errors import SpineError
 class Shard:
     """Share ``number`` of ``of``, counted from 1.
 
-    Which share a scan falls into depends on its name alone (:func:`results.outputs.output_names`): neither on the order
+    Which share a scan falls into depends on its name alone (:func:`results.names.output_names`): neither on the order
     of the list nor on the other scans nor on where the folder is mounted. So a list that grows while some shares run
     loses no scan.
 

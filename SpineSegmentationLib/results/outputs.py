@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 
 from .. import __version__
 from ..errors import SpineError
-from ..io.ct import Scan, scan_name
+from ..io.ct import Scan
 from ..io.values import numbering_json, write_centroids, write_json, write_text
 from ..io.writing import write_image
 from ..measures.column import measure
@@ -26,30 +26,6 @@ from ..pipeline import Pipeline, Result
 from ..spine import SpineBox
 from .files import BOX, CENTROIDS, FILES, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE
 from .whole import settle, together
-
-
-def output_names(scans: Sequence[Path]) -> list[str]:
-    """A name for the output files of each scan; where scans have the same name, their folders are put in front.
-
-    Raises:
-        SpineError: two scans cannot be told apart.
-    """
-    parts = [(*scan.resolve().parent.parts[1:], scan_name(scan)) for scan in scans]
-    names = [path[-1] for path in parts]
-    for depth in range(2, max(map(len, parts), default=0) + 1):
-        # File systems may not tell upper from lower case.
-        plain = [name.casefold() for name in names]
-        if len(set(plain)) == len(plain):
-            return names
-        names = [
-            "_".join(path[-depth:]) if plain.count(one) > 1 else name
-            for path, name, one in zip(parts, names, plain, strict=True)
-        ]
-    plain = [name.casefold() for name in names]
-    for number, name in enumerate(plain):
-        if name in plain[:number]:
-            raise SpineError(f"{scans[plain.index(name)]} and {scans[number]} would have the same output files")
-    return names
 
 
 def existing(folder: Path, name: str, until: str) -> bool:
