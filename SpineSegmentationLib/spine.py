@@ -14,9 +14,23 @@ from .numbering import Numbering, Reading
 
 Point = tuple[float, float, float]
 
+DIGITS = 3
+"""Places are whole thousandths of a millimetre. Files, nodes and transforms give a place back with tiny differences;
+rounded it is the same place, so that nothing computed from it, and no comparison, depends on them."""
+
+
+def rounded(values: Iterable[float]) -> Point:
+    """Coordinates as a place has them.
+
+    >>> rounded([0.5 + 3e-14, -1 / 3, -0.0001])
+    (0.5, -0.333, 0.0)
+    """
+    # Adding 0 makes -0.0 the same text as 0.0.
+    return tuple((np.round([float(value) for value in values], DIGITS) + 0.0).tolist())
+
 
 def _point(values: Iterable[float], what: str) -> Point:
-    point = tuple(float(value) for value in values)
+    point = rounded(values)
     if len(point) != 3 or not np.all(np.isfinite(point)):
         raise SpineError(f"{what} must be three finite numbers (LPS mm), not {point}")
     return point
@@ -24,7 +38,7 @@ def _point(values: Iterable[float], what: str) -> Point:
 
 @dataclass(frozen=True)
 class SpineBox:
-    """The part of the scan that holds the spine: an axis-aligned box, corners in LPS mm.
+    """The part of the scan that holds the spine: an axis-aligned box, corners in LPS mm, rounded to ``DIGITS``.
 
     Raises:
         SpineError: a corner is not finite, or the box has no extent.
@@ -76,7 +90,7 @@ class Centroid:
 
     Attributes:
         level: which vertebra.
-        position: LPS mm.
+        position: LPS mm, rounded to ``DIGITS``.
         confidence: how sure the labelling is of the level, 0..1; 1 for a point a person set.
     """
 

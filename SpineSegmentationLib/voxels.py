@@ -11,6 +11,9 @@ from .errors import SpineError
 from .io.hounsfield import in_hounsfield
 from .resampling import shear, upright
 
+DIGITS = 9
+"""Decimals of a grid that count. A volume that was saved and loaded, or moved there and back, differs in later ones."""
+
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
@@ -40,6 +43,13 @@ class Grid:
     def of(cls, image: sitk.Image) -> Grid:
         return cls(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
+    @classmethod
+    def of_matrix(cls, size: tuple[int, int, int], to_lps: np.ndarray) -> Grid:
+        """From the size and a 4 x 4 matrix, voxel index x,y,z to LPS mm."""
+        spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
+        direction = (to_lps[:3, :3] / spacing).ravel()
+        return cls(size, tuple(spacing.tolist()), tuple(to_lps[:3, 3].tolist()), tuple(direction.tolist()))
+
     @property
     def to_lps(self) -> np.ndarray:
         """4 x 4, voxel index x,y,z to LPS mm."""
@@ -48,17 +58,27 @@ class Grid:
         matrix[:3, 3] = self.origin
         return matrix
 
-    def same_as(self, other: Grid) -> bool:
-        """Whether the voxels of both lie at the same places, within a twentieth of a voxel."""
-        return self.size == other.size and self.is_identity(np.linalg.inv(self.to_lps) @ other.to_lps)
+    def image(self) -> sitk.Image:
+        """An empty uint8 image on the grid."""
+        image = sitk.Image(self.size, sitk.sitkUInt8)
+        image.SetSpacing(self.spacing)
+        image.SetOrigin(self.origin)
+        image.SetDirection(self.direction)
+        return image
 
-    def is_identity(self, matrix: np.ndarray) -> bool:
-        """Whether a 4 x 4 matrix moves no voxel (index x,y,z) of this grid by more than a twentieth of a voxel."""
-        return bool(np.allclose((matrix - np.eye(4)) * [*self.size, 1], 0, atol=0.05))
+    def same_as(self, other: Grid, tolerance: float = 0.05) -> bool:
+        """Whether the voxels of both lie at the same places, within a part of a voxel."""
+        return self.size == other.size and self.is_identity(np.linalg.inv(self.to_lps) @ other.to_lps, tolerance)
+
+    def is_identity(self, matrix: np.ndarray, tolerance: float = 0.05) -> bool:
+        """Whether a 4 x 4 matrix moves no voxel (index x,y,z) of this grid by more than a part of a voxel."""
+        return bool(np.allclose((matrix - np.eye(4)) * [*self.size, 1], 0, atol=tolerance))
 
 
 def image_of(voxels: Voxels, warnings: list[str]) -> sitk.Image:
     """The image, int16 in Hounsfield units; a sheared one is resampled to perpendicular axes.
+
+    Its spacing, origin and direction are rounded to ``DIGITS``.
 
     Args:
         warnings: gets a line for everything that was mended.
@@ -75,9 +95,9 @@ def image_of(voxels: Voxels, warnings: list[str]) -> sitk.Image:
     if array.dtype.kind == "b" or array.dtype == np.float16:
         array = array.astype(np.int16 if array.dtype.kind == "b" else np.float32)
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(np.asarray(voxels.to_lps, float)[:3, 3].tolist())
-    image.SetDirection((axes / spacing).ravel().tolist())
+    image.SetSpacing(np.round(spacing, DIGITS).tolist())
+    image.SetOrigin(np.round(np.asarray(voxels.to_lps, float)[:3, 3], DIGITS).tolist())
+    image.SetDirection(np.round((axes / spacing).ravel(), DIGITS).tolist())
     try:
         image = in_hounsfield(image, voxels.name, False, warnings)
     except SpineError as error:

@@ -17,7 +17,7 @@ from ..resampling import AIR
 from ..segmentation.column import Column, Instances
 from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
 from ..segmentation.mask import HALF, VertebraMask
-from ..spine import Centroid, Point, SpineBox
+from ..spine import Centroid, Point, SpineBox, rounded
 from .lessmann_sequence import NAMES, likeliest
 from .lessmann_traversal import traverse
 
@@ -52,7 +52,7 @@ class LessmannLabeller:
 
         def settled(fragment: Fragment) -> None:
             """The mask as the segmenter makes it from the point; so a point alone gives the same one again."""
-            x, y, z = (float(v) for v in fragment.body[::-1] * spacing)
+            x, y, z = rounded(fragment.body[::-1] * spacing)
             if not box.contains(np.array([x, y, z]))[0] or (x, y, z) in places:
                 return
             mask = Column(ct, NAME, self.segmenter, [*places, (x, y, z)], known).mask((x, y, z))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from ..anatomy import Level
 from ..io.values import write_centroids
 from ..io.writing import write_image
@@ -24,10 +22,7 @@ def write_verse(
     Raises:
         SpineError: a file cannot be written.
     """
-    image = sitk.Image(grid.size, sitk.sitkUInt8)
-    image.SetSpacing(grid.spacing)
-    image.SetOrigin(grid.origin)
-    image.SetDirection(grid.direction)
+    image = grid.image()
     paths = [Path(folder) / f"{name}_seg-vert_msk.nii.gz", Path(folder) / f"{name}_seg-subreg_ctd.json"]
     write_image(paint(pieces, image), paths[0])
     write_centroids(centroids, image, paths[1])

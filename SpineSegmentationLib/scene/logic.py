@@ -13,6 +13,7 @@ from ..anatomy import Level
 from ..errors import SpineError
 from ..io.values import write_text
 from ..measures.table import as_csv
+from ..numbering import Numbering, Reading
 from ..results.export import write_surfaces, write_verse
 from ..session.state import State
 from ..spine import SpineBox
@@ -39,10 +40,17 @@ class SpineLogic(SceneSession):
 
     # Runs and edits
 
-    def process(self, volumeNode, system: str = DEFAULT) -> Result:
-        """Detection, labelling and segmentation anew; locked vertebrae stay."""
+    def process(self, volumeNode, system: str = DEFAULT, segmentation=None) -> Result:
+        """Detection, labelling and segmentation anew; locked vertebrae stay.
+
+        Args:
+            segmentation: the segmentation node to write into; what it holds besides vertebrae stays. By default the one
+                that the volume has, or a new one.
+        """
         voxels_of(volumeNode)
         result = Result.of(volumeNode)
+        if segmentation is not None:
+            result.adopt(segmentation)
         record = self._record(result)
         record.system = system
         self._start(result, record.locked(), label=True)
@@ -82,12 +90,26 @@ class SpineLogic(SceneSession):
     def add(self, result: Result, level: str, ras: Sequence[float]) -> None:
         self._edit(result, lambda state: state.added(_level(level), flipped(ras)))
 
-    def delete(self, result: Result, level: str) -> None:
-        """See :meth:`State.deleted`; the segment goes, too, even if it was painted."""
-        state = self._record(result).state().deleted(_level(level))
-        if result.segmentation:
-            remove_segment(result.segmentation, _level(level))
+    def delete(self, result: Result, level: str | Sequence[str]) -> None:
+        """One vertebra, or several at once; see :meth:`State.deleted`. Segments go, too, even painted ones."""
+        levels = [_level(name) for name in _names(level)]
+        state = self._record(result).state().deleted(*levels)
+        for one in levels if result.segmentation else ():
+            remove_segment(result.segmentation, one)
         self._start(result, state)
+
+    def mend(self, result: Result, point: str, new: str | None) -> None:
+        """Gives a control point, known by its id, another name, or deletes it; for names that are none or given twice.
+
+        What is left to mend after that is told by the rows of :meth:`vertebrae`.
+        """
+        number = result.centroids.GetNthControlPointIndexByID(point)
+        if new is None:
+            result.centroids.RemoveNthControlPoint(number)
+        else:
+            result.centroids.SetNthControlPointLabel(number, _level(new).name)
+        if self._record(result).valid_state() is not None:
+            self.applyEdits(result)
 
     def insertBetween(self, result: Result, upper: str, lower: str) -> None:
         self._edit(result, lambda state: state.inserted_between(_level(upper), _level(lower)))
@@ -95,8 +117,19 @@ class SpineLogic(SceneSession):
     def relabelFrom(self, result: Result, level: str, newLevel: str) -> None:
         self._edit(result, lambda state: state.relabelled_from(_level(level), _level(newLevel)))
 
-    def lock(self, result: Result, level: str, on: bool = True) -> None:
-        self._edit(result, lambda state: state.with_lock(_level(level), on))
+    def readAs(self, result: Result, reading: Reading) -> None:
+        """All names at once, as in a reading of :meth:`numbering`; no network runs."""
+        self._edit(result, lambda state: state.read_as(reading))
+
+    def lock(self, result: Result, level: str | Sequence[str], on: bool = True) -> None:
+        """One vertebra, or several at once."""
+
+        def locked(state: State) -> State:
+            for name in _names(level):
+                state = state.with_lock(_level(name), on)
+            return state
+
+        self._edit(result, locked)
 
     def canUndo(self, result: Result) -> bool:
         return self._record(result).history.can_undo
@@ -128,6 +161,31 @@ class SpineLogic(SceneSession):
         """The vertebrae that the point list names, from the head down; points with other names are left out."""
         return vertebrae_of(self._record(result))
 
+    def numbering(self, result: Result) -> Numbering | None:
+        """The verdict on the names as they are; None where a person set any of them."""
+        state = self._record(result).valid_state()
+        return state.centroids.numbering if state is not None else None
+
+    def problem(self, result: Result) -> str:
+        """Why the points cannot be computed as they are, for a person; "" where they can."""
+        try:
+            self._record(result).state()
+        except SpineError as error:
+            return str(error)
+        return ""
+
+    def boxMoved(self, result: Result) -> bool:
+        """Whether the box waits for :meth:`applyEdits`, which would name every vertebra in it anew."""
+        state = self._record(result).valid_state()
+        return state is not None and not same_box(state.box, self._known(result).box)
+
+    def hasWork(self, result: Result) -> bool:
+        """Whether a person did anything that :meth:`process` would throw away."""
+        if not result.nodes:
+            return False
+        mine = any(vertebra.by_person and not vertebra.locked for vertebra in self.vertebrae(result))
+        return mine or self.hasEdits(result) or bool(self.edited(result))
+
     def edited(self, result: Result) -> list[str]:
         """Levels whose segment is kept, or was painted since it was last written."""
         return [level.name for level in self._record(result).segments.edited]
@@ -144,19 +202,24 @@ class SpineLogic(SceneSession):
             if record.done is not None and not self.busy:
                 with self._writes():
                     record.show(record.done, complete=True)
+                self.on_update(result)
             else:
                 self._start(result, record.state())
 
     # Export
 
-    def exportVerSe(self, result: Result, folder: str | Path) -> list[Path]:
-        """Writes the label map (NIfTI) and the centroids (VerSe JSON); returns their paths."""
-        record = self._record(result)
-        return write_verse(*record.segments.pieces(), record.state().centroids, folder, _file_name(result))
+    def exportVerSe(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
+        """Writes the label map (NIfTI) and the centroids (VerSe JSON); returns their paths.
 
-    def exportStl(self, result: Result, folder: str | Path) -> list[Path]:
-        """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths."""
-        return write_surfaces(*self._record(result).segments.pieces(), folder, _file_name(result))
+        Args:
+            name: what the files are called; the name of the volume by default.
+        """
+        record = self._record(result)
+        return write_verse(*record.segments.pieces(), record.state().centroids, folder, name or _file_name(result))
+
+    def exportStl(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
+        """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths. See :meth:`exportVerSe`."""
+        return write_surfaces(*self._record(result).segments.pieces(), folder, name or _file_name(result))
 
     def exportCsv(self, result: Result, path: str | Path) -> list[Path]:
         """Writes the table of measurements as CSV.
@@ -174,6 +237,10 @@ class SpineLogic(SceneSession):
 
     def _edit(self, result: Result, edit: Callable[[State], State]) -> None:
         self._start(result, edit(self._record(result).state()))
+
+
+def _names(levels: str | Sequence[str]) -> Sequence[str]:
+    return [levels] if isinstance(levels, str) else levels
 
 
 def _level(name: str) -> Level:

@@ -11,9 +11,9 @@ from ..errors import SpineError
 from ..session.client import Transport, WorkerClient
 from ..session.engine import Engine, Events, LocalEngine, Update
 from ..session.state import State
+from ..session.waiting import WaitingClient
 from .mrml.record import Record
 from .mrml.result import Result
-from .mrml.volume import voxels_of
 
 
 @dataclass(eq=False)
@@ -41,15 +41,15 @@ class _Request:
 class SceneSession:
     """Computes results and writes them into the nodes of a scene.
 
-    Without a transport everything is computed in this process: calls return when they are done and raise what went
-    wrong. With one, calls return at once, and what happens is told through the callbacks; only one request runs, and a
-    new one for the same volume replaces it.
+    Without a transport calls return when they are done and raise what went wrong; they are computed in this process,
+    or, where a program is given, in a worker that is waited for. With one, calls return at once, and what happens is
+    told through the callbacks; only one request runs, and a new one for the same volume replaces it.
 
     Args:
         scene: a vtkMRMLScene.
         transport: makes a transport to a new worker process.
         device: as :func:`device.choose`; may be changed later.
-        program: the command line of the worker.
+        program: the command line of the worker; None computes in this process when there is no transport.
 
     Attributes:
         on_progress: called with result, stage, parts done, parts in all, level or "".
@@ -128,6 +128,8 @@ class SceneSession:
         self, result: Result, state: State, label: bool = False, back: Callable[[], object] | None = None
     ) -> None:
         request, record = self._begin(result, state, label, back), self._record(result)
+        if label:
+            record.accept()
         # What a person did is seen at once; what is about to be found anew is not touched before it is found.
         with self._writes():
             if not label or state.box is not None:
@@ -140,7 +142,8 @@ class SceneSession:
         """Makes ready for a request; one that runs is replaced, or cancelled if it is for another volume."""
         if self._transport is None and self._request is not None:
             raise SpineError("a segmentation runs; wait for it or cancel it")
-        record, voxels = self._record(result), voxels_of(result.required_volume())
+        record = self._record(result)
+        voxels = record.voxels()
         old = self._request
         if old is not None and old.result == result:
             self._request = None
@@ -199,7 +202,7 @@ class SceneSession:
             if wanted():
                 self._request = None
                 if request.back is None:
-                    record.history.push(update.state)
+                    record.push(update.state)
                 record.done = update
                 try:
                     with self._writes():
@@ -277,11 +280,15 @@ class SceneSession:
             self._close_engine()
         if self._engine is None:
             self._engine_device = self.device
-            self._engine = (
-                WorkerClient(self._transport, self.device, self._program, lambda text: self.on_log(text))
-                if self._transport is not None
-                else LocalEngine(self.device)
-            )
+            self._engine = self._new_engine()
+
+    def _new_engine(self) -> Engine:
+        def log(text: str) -> None:
+            self.on_log(text)
+
+        if self._transport is not None:
+            return WorkerClient(self._transport, self.device, self._program, log)
+        return WaitingClient(self.device, self._program, log) if self._program else LocalEngine(self.device)
 
     def _close_engine(self) -> None:
         engine, self._engine, self._opened = self._engine, None, None

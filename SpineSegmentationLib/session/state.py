@@ -9,7 +9,11 @@ import numpy as np
 
 from ..anatomy import COLUMN, Level
 from ..errors import SpineError
+from ..numbering import Reading
 from ..spine import Centroid, Centroids, Point, SpineBox
+
+MOST = 0.999
+"""The largest confidence that a labelling is given."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class State:
         """With one vertebra more."""
         return replace(self, centroids=Centroids((*self.centroids, Centroid(level, position))))
 
-    def deleted(self, level: Level) -> State:
-        """Without one vertebra."""
-        self._check(level)
-        return replace(self, centroids=self.centroids.only(set(self.centroids.levels) - {level}))
+    def deleted(self, *levels: Level) -> State:
+        """Without some vertebrae."""
+        for level in levels:
+            self._check(level)
+        return replace(self, centroids=self.centroids.only(set(self.centroids.levels) - set(levels)))
 
     def shifted(self, by: int) -> State:
         """With all labels that are not locked moved ``by`` levels towards the feet (negative: towards the head).
@@ -65,6 +70,14 @@ class State:
         column, levels = self._column(new), self.centroids.levels
         by = column.index(new) - self._column().index(level)
         return self._counted_on(levels[levels.index(level) :], by, column)
+
+    def read_as(self, reading: Reading) -> State:
+        """With all vertebrae named as in another reading of the column."""
+        new = self.centroids.read_as(reading)
+        for level, other in zip(self.centroids.levels, reading.levels, strict=True):
+            if level in self.locked and other != level:
+                raise SpineError(f"{level.name} is locked; unlock it to change it")
+        return replace(self, centroids=new)
 
     def inserted_between(self, upper: Level, lower: Level) -> State:
         """With the vertebrae that the labelling missed between two neighbours, evenly spaced on the line between them.
@@ -96,6 +109,8 @@ class State:
     def labelled(self, box: SpineBox | None, centroids: Centroids, apart: float = 10.0) -> State:
         """With what the labelling found in a box; locked vertebrae stay and replace what it found at their place.
 
+        Found names are never wholly certain: a confidence of 1 says that a person set the point.
+
         Args:
             apart: mm; what was found nearer than this to a locked centroid is the same vertebra.
         """
@@ -104,8 +119,9 @@ class State:
         for point in centroids:
             distances = np.linalg.norm(locked.positions - point.position, axis=1)
             if point.level not in locked and np.all(distances >= apart):
-                kept.append(point)
-        return State(box, Centroids(tuple(kept)), self.locked)
+                kept.append(replace(point, confidence=min(point.confidence, MOST)))
+        # The verdict was on the names as they were found.
+        return State(box, Centroids(tuple(kept), None if locked else centroids.numbering), self.locked)
 
     def free_level(self, position: Point) -> Level | None:
         """The name that a vertebra at a place would have by its neighbours above and below; None when none is free."""
@@ -181,7 +197,10 @@ class History:
 
     def push(self, state: State) -> None:
         """Make a state the present one; what was undone is forgotten. The present state again is no step."""
-        if state != self.state:
+        if state == self.state:
+            # Equal, but for the verdict on its names.
+            self._states[self._now] = state
+        else:
             self._states = [*self._states[: self._now + 1], state][-self.limit - 1 :]
             self._now = len(self._states) - 1
 

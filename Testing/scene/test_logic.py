@@ -58,7 +58,8 @@ def test_edits_of_scripts(logic, result):
         logic.undo(result)
         if result.segmentation.GetSegmentation().GetNumberOfSegments() == 5 and segment_names(result) == FOUND:
             assert np.array_equal(labels(result), fresh(logic, result))
-    assert not points_of(result.centroids) and not segment_names(result) and result.box is None
+    # The first result is where undoing ends: nothing wipes the scene.
+    assert segment_names(result) == FOUND and result.box is not None
     while logic.canRedo(result):
         logic.redo(result)
     assert segment_names(result) == ["T5", "T12", "L1", "L2", "L3", "L5"]

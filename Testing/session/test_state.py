@@ -75,8 +75,8 @@ def test_relabel_does_not_touch_what_is_above():
 def test_insert_between_fills_the_gap_evenly():
     after = state("T9 T12").inserted_between(Level.T9, Level.T12)
     assert names(after) == "T9 T10 T11 T12"
-    assert after.centroids[Level.T10].position == pytest.approx((0, 0, -20 / 3))
-    assert after.centroids[Level.T11].position == pytest.approx((0, 0, -40 / 3))
+    assert after.centroids[Level.T10].position == pytest.approx((0, 0, -20 / 3), abs=1e-3)
+    assert after.centroids[Level.T11].position == pytest.approx((0, 0, -40 / 3), abs=1e-3)
     assert after.centroids[Level.T11].confidence == 1
 
 

@@ -17,15 +17,18 @@ from ...session.engine import Update
 from ...session.state import History, State
 from ...spine import Centroid, Centroids, SpineBox
 from ...systems import DEFAULT
+from ...voxels import Grid, Voxels
 from .box import box_of, same_box, show_box
 from .coordinates import NEAR
 from .current import CurrentSegments
+from .display import show_names, thin_box
 from .measures import renew_measures
 from .points import UNNAMED, centroids_of, named_by_neighbours, points_of, show_centroids
 from .result import Result
 from .segment import piece_of
 from .segmentation import grid_of, restore_segment, show_segments
 from .table import rows_of, show_table
+from .volume import voxels_of
 
 STATE = "SpineSegmentation.state"
 """Attribute of a segmentation or table: the values that it was computed from."""
@@ -34,6 +37,9 @@ SYSTEM = "SpineSegmentation.system"
 
 MEASURES = "SpineSegmentation.measures"
 """Attribute of a table: the measures with their places in space, as JSON."""
+
+SAME = 1e-3
+"""Voxels; a volume that moved by less since it was segmented, such as by being saved and loaded, did not move."""
 
 
 class Record:
@@ -76,6 +82,8 @@ class Record:
         if result.centroids is not None:
             points, locked = centroids_of(named_by_neighbours(points_of(result.centroids)))
             centroids = Centroids(tuple(_as_known(point, known) for point in points))
+            # With the verdict on the names, which no node holds.
+            centroids = next((state.centroids for state in known if state.centroids == centroids), centroids)
         return State(box, centroids, locked)
 
     def valid_state(self) -> State | None:
@@ -84,6 +92,18 @@ class Record:
             return self.state()
         except SpineError:
             return None
+
+    def voxels(self) -> Voxels:
+        """The voxels of the volume; on the grid of the segments where the two differ by less than ``SAME`` voxels.
+
+        Raises:
+            SpineError: as :func:`voxels_of`, or the volume was deleted.
+        """
+        voxels, node = voxels_of(self.result.required_volume()), self.result.segmentation
+        before = grid_of(node) if node is not None and node.GetParentTransformNode() is None else None
+        if before is None or not before.same_as(Grid.of_matrix(voxels.array.shape[::-1], voxels.to_lps), SAME):
+            return voxels
+        return replace(voxels, to_lps=before.to_lps)
 
     def locked(self) -> State:
         """The locked vertebrae alone.
@@ -117,6 +137,17 @@ class Record:
 
     # Writing
 
+    def accept(self) -> None:
+        """What the nodes say counts as written from here on, so that new values overrule what a person changed."""
+        self.shown = self.valid_state() or State()
+
+    def push(self, state: State) -> None:
+        """Makes a state that was shown the present one of the history, which begins with the first result."""
+        if self.history.can_undo or self.history.state.centroids:
+            self.history.push(state)
+        else:
+            self.history = History(state)
+
     def show(self, update: Update, complete: bool) -> None:
         """Writes what differs into the nodes, and makes those that are not there.
 
@@ -130,11 +161,14 @@ class Record:
         # A person may be about to change what was written before.
         if result.box is None or not same_box(state.box, shown.box):
             self.show_box(state.box)
-        changed = (state.centroids, state.locked) != (shown.centroids, shown.locked)
+        changed = (state.centroids, state.locked) != (shown.centroids, shown.locked) or not state.centroids
         # Before labelling there are only the locked ones; the others stay until then.
         labelled = complete or len(state.centroids) > len(state.locked)
         if result.centroids is None or (changed and labelled):
             self.show_points(state)
+        if labelled:
+            # Equal as far as nodes can tell, but perhaps with another verdict on the names.
+            self.shown = state
         node = result.segmentation
         if node is None:
             node = result.make("Segmentation", "spine")
@@ -151,8 +185,7 @@ class Record:
             roi = result.box
             if roi is None:
                 roi = result.make("MarkupsROI", "spine box")
-                # A filled box would hide what is in it.
-                roi.GetDisplayNode().SetFillVisibility(False)
+                thin_box(roi)
             show_box(roi, box)
         elif result.box is not None:
             result.scene.RemoveNode(result.box)
@@ -164,6 +197,7 @@ class Record:
         if points is None:
             points = self.result.make("MarkupsFiducial", "vertebrae")
             points.SetControlPointLabelFormat(UNNAMED)
+            show_names(points)
         show_centroids(points, state.centroids, state.locked)
         self.shown = replace(self.shown, centroids=state.centroids, locked=state.locked)
 

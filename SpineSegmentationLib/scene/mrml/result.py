@@ -79,6 +79,14 @@ class Result:
         """Those that are there, without the volume."""
         return [node for node in (self.box, self.centroids, self.segmentation, self.table) if node is not None]
 
+    def adopt(self, segmentation) -> None:
+        """Makes a segmentation node that of the result; the one before stays in the scene, for nobody."""
+        before = self.segmentation
+        if before is not segmentation:
+            if before is not None:
+                before.RemoveNodeReferenceIDs(VOLUME)
+            segmentation.SetNodeReferenceID(VOLUME, self.required_volume().GetID())
+
     def make(self, kind: str, name: str):
         """A new node of the result, under its volume in the subject hierarchy."""
         node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{self.volume.GetName()} {name}")

@@ -151,12 +151,5 @@ def grid_of(node) -> Grid | None:
         return None
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    to_lps = FLIP @ array_of(matrix)
-    spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
     extent = np.reshape(image.GetExtent(), (3, 2))
-    return Grid(
-        tuple(int(v) for v in extent[:, 1] - extent[:, 0] + 1),
-        tuple(spacing.tolist()),
-        tuple(to_lps[:3, 3].tolist()),
-        tuple((to_lps[:3, :3] / spacing).ravel().tolist()),
-    )
+    return Grid.of_matrix(tuple(int(v) for v in extent[:, 1] - extent[:, 0] + 1), FLIP @ array_of(matrix))

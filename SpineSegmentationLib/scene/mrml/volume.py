@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import SimpleITK as sitk
+import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ...errors import SpineError
+from ...resampling import AIR
 from ...voxels import Voxels, image_of
 from .coordinates import FLIP, array_of, to_world
 
@@ -29,6 +32,39 @@ def voxels_of(volume) -> Voxels:
     volume.GetIJKToRASMatrix(matrix)
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1])
     return Voxels(array, FLIP @ to_world(volume) @ array_of(matrix), volume.GetName())
+
+
+def is_warped(volume) -> bool:
+    """Whether a volume is under a transform that is not linear, such as one that mends a gantry tilt."""
+    transform = volume.GetParentTransformNode()
+    return transform is not None and not transform.IsTransformToWorldLinear()
+
+
+def hardened_copy(volume):
+    """A new volume node with the voxels where the transforms of another show them; that one stays as it is.
+
+    What the scan does not show becomes air.
+    """
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    copy.CopyContent(volume)
+    copy.SetName(volume.GetScene().GetUniqueNameByString(f"{volume.GetName()} hardened"))
+    volume.GetScene().AddNode(copy)
+    copy.CreateDefaultDisplayNodes()
+    copy.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    # Resampling fills with 0, which is water.
+    low = int(np.floor(min(AIR, copy.GetImageData().GetScalarRange()[0])))
+    image = vtk.vtkImageMathematics()
+    image.SetInputData(copy.GetImageData())
+    image.SetOperationToAddConstant()
+    image.SetConstantC(-low)
+    image.Update()
+    copy.SetAndObserveImageData(image.GetOutput())
+    copy.HardenTransform()
+    image.SetInputData(copy.GetImageData())
+    image.SetConstantC(low)
+    image.Update()
+    copy.SetAndObserveImageData(image.GetOutput())
+    return copy
 
 
 def ct_of(volume) -> sitk.Image:
