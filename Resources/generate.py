@@ -1,4 +1,4 @@
-"""Writes the colour table, the terminology and the icons from the library's list of vertebrae.
+"""Writes the colour table, the terminology, the icons and the sample CT from the library's list of vertebrae.
 
 Run from the repository root after a change of colours or codes: ``python Resources/generate.py``.
 """
@@ -98,10 +98,20 @@ def thumbnail() -> Image.Image:
     return canvas
 
 
+def sample() -> sitk.Image:
+    """The CT of Slicer's Sample Data module, T10 to L5; steps of 8 HU keep its file small."""
+    spec = PhantomSpec(seed=7, first=Level.T10, last=Level.L5, field=(160.0, 160.0))
+    ct = make_phantom(spec, (1.25, 1.25, 2.0)).ct
+    image = sitk.GetImageFromArray((np.round(sitk.GetArrayFromImage(ct) / 8) * 8).astype(np.int16))
+    image.CopyInformation(ct)
+    return image
+
+
 def main() -> None:
     COLOR_TABLE.write_text(color_table())
     TERMINOLOGY.write_text(json.dumps(terminology(), indent=1) + "\n")
     icon().save(HERE / "Icons" / "SpineSegmentation.png")
+    sitk.WriteImage(sample(), str(HERE / "SampleData" / "SpinePhantom.nrrd"), useCompression=True)
     thumbnail().save(HERE / "Icons" / "SpinePhantom.png", optimize=True)
 
 

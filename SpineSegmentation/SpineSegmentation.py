@@ -12,7 +12,7 @@ from typing import Annotated
 import qt
 import slicer
 import vtk
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
@@ -33,28 +33,38 @@ for folder in (HERE, ROOT):
 # ruff: noqa: E402  the folders had to be found first
 from SpineSegmentationPanel import sample
 from SpineSegmentationPanel.connection import connect
-from SpineSegmentationPanel.naming import name_new_points
+from SpineSegmentationPanel.corrections import Corrections
 from SpineSegmentationPanel.packages import ensure_packages
+from SpineSegmentationPanel.placing import PlaceButton
+from SpineSegmentationPanel.results import Results
 from SpineSegmentationPanel.selftest import SpineSegmentationTest  # noqa: F401  Slicer looks for it here
+from SpineSegmentationPanel.status import DONE, ERROR, INFO, WARNING, StatusLine
 from SpineSegmentationPanel.table import LEVELS, VertebraTable
 from SpineSegmentationPanel.transport import QProcessTransport
+from SpineSegmentationPanel.verdict import VerdictRow
+from SpineSegmentationPanel.views import Views
 from SpineSegmentationPanel.watcher import NodeWatcher
 
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.result import Result
 from SpineSegmentationLib.scene.mrml.segment import TERMINOLOGY
+from SpineSegmentationLib.scene.mrml.volume import hardened_copy, is_warped
 from SpineSegmentationLib.session import client
+from SpineSegmentationLib.session.engine import CANCELLED
 from SpineSegmentationLib.systems import DEFAULT, SYSTEMS
 
 TERMINOLOGY_FILE = ROOT / "Resources" / "SegmentationCategoryTypeModifier-SpineSegmentation.term.json"
 
-STAGES = {
-    "detection": _("Finding the spine"),
-    "labelling": _("Naming the vertebrae"),
-    "segmentation": _("Segmenting"),
+METHODS = {
+    "combined": _("The best parts of the three below; the default."),
+    "anduin": _("Sekuboyina et al. 2021: names from projections of the spine, then one vertebra at a time."),
+    "payer": _("Payer et al. 2020: one heatmap per vertebra, then one vertebra at a time."),
+    "attention": _("Sekuboyina et al. 2017: an attention-driven network, then one vertebra at a time."),
+    "lessmann": _("Lessmann et al. 2019: one vertebra after the other, down the column."),
+    "mccouat-glocker": _("McCouat and Glocker 2019: names voxel by voxel; slower."),
 }
-
+"""What a person reads about a method."""
 
 REST = 1000
 """ms without a correction after which the vertebrae are measured."""
@@ -84,7 +94,8 @@ class SpineSegmentation(ScriptedLoadableModule):
         return str(ROOT / "Resources" / filename)
 
     def registerSampleData(self):
-        sample.register_sample_data(self.resourcePath("Icons/SpinePhantom.png"))
+        file, thumbnail = "SampleData/SpinePhantom.nrrd", "Icons/SpinePhantom.png"
+        sample.register_sample_data(self.resourcePath(file), self.resourcePath(thumbnail))
 
 
 @parameterNodeWrapper
@@ -92,22 +103,28 @@ class SpineSegmentationParameterNode:
     """What a person chooses in the panel.
 
     inputVolume - the CT.
+    outputSegmentation - the segmentation to write into; none makes a new one.
     system - the method, one of SYSTEMS.
     device - where the networks run.
     autoUpdate - whether a correction in a view is computed as soon as it is made.
+    show3D - whether the surfaces are shown after Apply.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
     system: Annotated[str, Choice(list(SYSTEMS))] = DEFAULT
     device: Annotated[str, Choice(["auto", "cpu", "cuda"])] = "auto"
     autoUpdate: bool = True
+    show3D: bool = True
 
 
 class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
     """``SpineSegmentationLib.scene.logic.SpineLogic`` on Slicer's scene; see there.
 
+    The networks never run in Slicer's own process: a worker does the work.
+
     Args:
-        transport: None to compute in this process, call by call (scripts); or what makes a Transport.
+        transport: None to wait for the worker, call by call (scripts); or what makes a Transport.
     """
 
     def __init__(self, transport=None):
@@ -124,15 +141,19 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
-class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel."""
 
     def __init__(self, parent=None):
         self.logic = None
+        self.confirm = slicer.util.confirmYesNoDisplay
         self._parameterNode = None
         self._parameterNodeGuiTag = None
         self._then = None
         self._silent = False
+        self._fresh = False
+        self._verb = ""
+        self._told = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
 
@@ -145,8 +166,6 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.ui.placeWidget.buttonsVisible = False
-        self.ui.placeWidget.placeButton().show()
         self.ui.relabelComboBox.addItems(LEVELS)
 
         self.logic = SpineSegmentationLogic(transport=QProcessTransport)
@@ -155,32 +174,24 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic.on_done = self.onDone
         self.logic.on_error = self.onError
         self.logic.on_log = self.onLog
-        self.table = VertebraTable(self.ui.vertebraTable, self.onRename, self.onLock, self.onKeep, self.onSelect)
-        self.watcher = NodeWatcher(self.onNodesChanged)
+        self.status = StatusLine(self.ui.statusIcon, self.ui.statusLabel, self.ui.progressBar)
+        self.table = VertebraTable(
+            self.ui.vertebraTable, self.onRename, self.onLock, self.onKeep, self.onSelect, self.onMenu
+        )
+        self.verdict = VerdictRow(self.ui.verdictLabel, self.ui.readAsButton, self.onRead)
+        self.views = Views(slicer.mrmlScene)
+        self.place = PlaceButton(self.ui.placeButton)
+        self.watcher = NodeWatcher(self.onNodesChanged, self.onPointClicked)
+        self.straightWatcher = NodeWatcher(self.onStraightChanged, self.onPointClicked)
         self.rest = qt.QTimer()
         self.rest.setSingleShot(True)
         self.rest.setInterval(REST)
         connect(self.rest, "timeout()", self.onRest)
 
-        for button, slot in (
-            (self.ui.applyButton, self.onApply),
-            (self.ui.cancelButton, self.onCancel),
-            (self.ui.updateButton, self.onUpdateButton),
-            (self.ui.shiftUpButton, self.onShiftUp),
-            (self.ui.shiftDownButton, self.onShiftDown),
-            (self.ui.reviewButton, self.onReview),
-            (self.ui.insertButton, self.onInsert),
-            (self.ui.deleteButton, self.onDelete),
-            (self.ui.relabelButton, self.onRelabel),
-            (self.ui.undoButton, self.onUndo),
-            (self.ui.redoButton, self.onRedo),
-            (self.ui.measurementsButton, self.onMeasure),
-            (self.ui.exportVerseButton, self.onExportVerse),
-            (self.ui.exportSurfacesButton, self.onExportSurfaces),
-            (self.ui.exportTableButton, self.onExportTable),
-        ):
-            connect(button, "clicked()", slot)
-        connect(self.ui.boxVisibleCheckBox, "toggled(bool)", self.onBoxVisible)
+        connect(self.ui.applyButton, "clicked()", self.onApply)
+        connect(self.ui.cancelButton, "clicked()", self.onCancel)
+        self.connectCorrections()
+        self.connectResults()
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -193,23 +204,31 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def cleanup(self):
         self.rest.stop()
+        self.status.stop()
         self.watcher.stop()
+        self.straightWatcher.stop()
+        self.place.close()
         self.logic.close()
         self.removeObservers()
 
     def enter(self):
         self.initializeParameterNode()
+        for shortcut in self.keys:
+            shortcut.setEnabled(True)
 
     def exit(self):
         # Corrections made in other modules (Markups, Segment Editor) are followed too, so nothing is disconnected.
-        self.ui.placeWidget.setPlaceModeEnabled(False)
+        self.place.stop()
+        for shortcut in self.keys:
+            shortcut.setEnabled(False)
 
     def onSceneStartClose(self, caller, event):
+        self.views.straighten(None, False)
         self.watcher.stop()
+        self.straightWatcher.stop()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        self.ui.statusLabel.setText(_("Choose a CT volume and press Apply."))
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -225,9 +244,12 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """Shows the scene's parameters; proposes its first volume when none was chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first:
-                self._parameterNode.inputVolume = first
+            scene = slicer.mrmlScene
+            for number in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+                volume = scene.GetNthNodeByClass(number, "vtkMRMLScalarVolumeNode")
+                if not volume.GetHideFromEditors() and not volume.IsA("vtkMRMLLabelMapVolumeNode"):
+                    self._parameterNode.inputVolume = volume
+                    break
 
     def setParameterNode(self, parameterNode):
         """Connects the panel to a parameter node, or to none."""
@@ -258,8 +280,13 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         vertebrae = self.logic.vertebrae(result) if result else []
         some, idle = bool(vertebrae), not busy
         self.table.show(vertebrae, self.logic.edited(result) if some else [])
+        self.verdict.show(
+            self.logic.numbering(result) if some else None, some, any(vertebra.by_person for vertebra in vertebrae)
+        )
         self.ui.applyButton.setEnabled(bool(result) and idle)
+        self.ui.applyButton.setText(_("Start over") if some else _("Apply"))
         self.ui.cancelButton.setEnabled(busy)
+        self.ui.methodLabel.setText(METHODS.get(self._parameterNode.system, "") if self._parameterNode else "")
         # A correction in the middle of a computation replaces it, so these wait for nothing.
         for button in (
             self.ui.shiftUpButton,
@@ -270,67 +297,81 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.ui.relabelButton,
         ):
             button.setEnabled(some)
-        for button in (
-            self.ui.measurementsButton,
-            self.ui.exportVerseButton,
-            self.ui.exportSurfacesButton,
-            self.ui.exportTableButton,
-        ):
-            button.setEnabled(some and idle)
         self.ui.undoButton.setEnabled(bool(result) and self.logic.canUndo(result))
         self.ui.redoButton.setEnabled(bool(result) and self.logic.canRedo(result))
         self.ui.updateButton.setEnabled(bool(result) and idle and self.logic.hasEdits(result))
-        box = result.box if result else None
-        self.ui.boxVisibleCheckBox.setEnabled(box is not None)
-        self.ui.boxVisibleCheckBox.setChecked(box is not None and bool(box.GetDisplayVisibility()))
-        self.ui.placeWidget.setCurrentNode(result.centroids if result else None)
-        self.ui.show3DButton.setSegmentationNode(result.segmentation if result else None)
+        self.place.set_points(result.centroids if result else None)
+        self.showResults(result, some, idle)
         self.watcher.watch((result.box, result.centroids) if result else ())
+        if not self.straightWatcher.waiting:
+            # Else a point would jump back from under the mouse.
+            self.views.update(result)
+        self.straightWatcher.watch((self.views.straight.points,))
         if not busy:
-            self.ui.progressBar.setMaximum(1)
-            self.ui.progressBar.setValue(0)
+            self.status.stop()
+        self.tellChoice(result, vertebrae, busy and not self._silent)
 
-    def showStatus(self, text):
+    def tellChoice(self, result, vertebrae, running):
+        """When another volume is chosen, or a scene was opened or closed, views and line are about that.
+
+        Args:
+            running: whether the line says how far a run is.
+        """
+        if self._told == (result,):
+            return
+        self._told = (result,)
+        self.views.draw(result)
+        if running:
+            return
+        if result is None:
+            self.status.show(_("Choose a CT volume and press Apply."))
+        else:
+            text = self.summary(vertebrae) if vertebrae else _("{name} was not segmented yet; press Apply.")
+            self.status.show(text.format(name=result.volume.GetName()))
+
+    def summary(self, vertebrae):
+        """How many there are, and from where to where."""
+        names = [vertebra.level for vertebra in vertebrae if vertebra.is_level]
+        if not names:
+            return _("No vertebra was found.")
+        text = _("{count} vertebrae, {first} to {last}.")
+        return text.format(count=len(names), first=names[0], last=names[-1])
+
+    def showStatus(self, text, kind=INFO):
         """One line under the Apply button, also in the log."""
-        self.ui.statusLabel.setText(text)
+        self.status.show(text, kind)
         self.onLog(text)
 
     def onProgress(self, result, stage, done, total, level):
-        if self._silent:
-            return
-        text = STAGES.get(stage, stage)
-        if stage == "segmentation":
-            text = _("{stage}: {done} of {total}").format(stage=text, done=done, total=total) + f" {level or ''}"
-        self.ui.statusLabel.setText(text)
-        # A bar from 0 to 0 runs back and forth: how long one network takes is not known.
-        self.ui.progressBar.setMaximum(total if total > 1 else 0)
-        self.ui.progressBar.setValue(done)
-        self.ui.cancelButton.setEnabled(True)
+        if not self._silent:
+            self.status.progress(stage, done, total, level)
+            self.ui.cancelButton.setEnabled(True)
 
     def onUpdate(self, result):
         self.refresh()
 
     def onDone(self, result, warnings):
-        vertebrae = self.logic.vertebrae(result)
-        if vertebrae:
-            text = _("{count} vertebrae, {first} to {last}.").format(
-                count=len(vertebrae), first=vertebrae[0].level, last=vertebrae[-1].level
-            )
-        else:
-            text = _("No vertebra was found.")
-        if not self._silent:
-            self.showStatus(" ".join([text, *(f"{warning}." for warning in warnings)]))
-            self.rest.start()
         self.refresh()
+        vertebrae = self.logic.vertebrae(result)
+        if not self._silent:
+            text = " ".join([self._verb, self.summary(vertebrae), *(f"{warning}." for warning in warnings)]).strip()
+            self.showStatus(text, WARNING if warnings or not vertebrae else DONE)
+            self.rest.start()
+        fresh, self._fresh, self._verb = self._fresh, False, ""
+        if fresh and vertebrae and result == self.result:
+            self.views.draw(result)
+            self.views.after_apply(result, vertebrae, self._parameterNode.show3D)
+            self.refresh()
+            self.onReview()
         then, self._then = self._then, None
         if then:
             then(result)
 
     def onError(self, result, message):
-        self._then = None
+        self._then, self._fresh, self._verb = None, False, ""
         self.refresh()
         if not self._silent:
-            self.showStatus(message)
+            self.showStatus(message, INFO if message == CANCELLED else ERROR)
 
     def onLog(self, text):
         self.ui.logTextEdit.appendPlainText(text.rstrip())
@@ -339,12 +380,37 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onApply(self):
         with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be segmented.")):
-            ensure_packages(self.resourcePath("requirements.txt"))
-            self.logic.device = self._parameterNode.device
-            self._then, self._silent = None, False
-            self.logic.process(self._parameterNode.inputVolume, self._parameterNode.system)
-            self.ui.statusLabel.setText(_("Starting"))
+            volume = self.readyVolume()
+            if volume is not None:
+                ensure_packages(self.resourcePath("requirements.txt"))
+                self.logic.device = self._parameterNode.device
+                self._then, self._silent, self._fresh, self._verb = None, False, True, ""
+                self.logic.process(volume, self._parameterNode.system, self._parameterNode.outputSegmentation)
+                self.status.start()
         self.refresh()
+
+    def readyVolume(self):
+        """The chosen volume, once a person agreed to what Apply would do to corrections and transforms; else None."""
+        result = self.result
+        if self.logic.hasWork(result) and not self.confirm(
+            _(
+                "Start over? Your corrections of this volume are replaced, but for locked vertebrae. "
+                "Undo brings back those that were computed."
+            )
+        ):
+            return None
+        if not is_warped(result.volume):
+            return result.volume
+        if not self.confirm(
+            _(
+                "The volume lies under a transform that is not linear (a gantry tilt that is mended, for example). "
+                "Segment a hardened copy of it?"
+            )
+        ):
+            return None
+        with slicer.util.WaitCursor():
+            self._parameterNode.inputVolume = hardened_copy(result.volume)
+        return self._parameterNode.inputVolume
 
     def onCancel(self):
         self.logic.cancel()
@@ -354,129 +420,19 @@ class SpineSegmentationWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         result = self.result
         if result is None:
             return
-        if result.centroids:
-            name_new_points(result.centroids, {v.level: v.ras[2] for v in self.logic.vertebrae(result)})
-        if self._parameterNode.autoUpdate and self.logic.hasEdits(result):
-            self._then, self._silent = None, False
+        if self.showProblem():
+            pass
+        elif self.logic.boxMoved(result):
+            self.status.show(_("The box was changed. Press Update to name and segment everything in it anew."), WARNING)
+        elif self._parameterNode.autoUpdate and self.logic.hasEdits(result):
+            self._then, self._silent, self._fresh = None, False, False
             try:
                 self.logic.applyEdits(result)
             except SpineError as error:
-                self.showStatus(str(error))
+                self.showStatus(str(error), ERROR)
         self.refresh()
 
-    def onUpdateButton(self):
-        self.edit(self.logic.applyEdits)
-
-    # Corrections
-
-    def edit(self, action, *arguments, then=None):
-        """Makes one correction of the chosen volume's result; ``then`` gets the result when it is computed."""
-        result = self.result
-        if result is None:
-            return
-        self._then, self._silent = then, False
-        try:
-            with slicer.util.tryWithErrorDisplay(_("The correction could not be made.")):
-                action(result, *arguments)
-        finally:
-            self.refresh()
-
-    def editSelected(self, action, *arguments):
-        """Makes one correction of the vertebra in the selected row."""
-        if self.table.selected is None:
-            self.showStatus(_("Select a vertebra in the table first."))
-            return
-        self.edit(action, self.table.selected, *arguments)
-
-    def onRename(self, old, new):
-        self.edit(self.logic.rename, old, new)
-
-    def onLock(self, level, on):
-        self.edit(self.logic.lock, level, on)
-
-    def onKeep(self, level, on):
-        self.edit(self.logic.keep, level, on)
-
-    def onSelect(self, level):
-        """Jumps to a vertebra in all slice views."""
-        self.ui.relabelComboBox.setCurrentIndex(LEVELS.index(level))
-        for vertebra in self.logic.vertebrae(self.result):
-            if vertebra.level == level:
-                right, anterior, superior = (float(value) for value in vertebra.ras)
-                slicer.modules.markups.logic().JumpSlicesToLocation(right, anterior, superior, True)
-
-    def onReview(self):
-        vertebrae = [vertebra for vertebra in self.logic.vertebrae(self.result) if not vertebra.locked]
-        if vertebrae:
-            self.table.select(min(vertebrae, key=lambda vertebra: vertebra.confidence).level)
-
-    def onShiftUp(self):
-        self.edit(self.logic.shift, -1)
-
-    def onShiftDown(self):
-        self.edit(self.logic.shift, 1)
-
-    def onInsert(self):
-        upper, levels = self.table.selected, self.table.levels
-        if upper is None or upper == levels[-1]:
-            self.showStatus(_("Select the vertebra above the missing one."))
-            return
-        self.edit(self.logic.insertBetween, upper, levels[levels.index(upper) + 1])
-
-    def onDelete(self):
-        self.editSelected(self.logic.delete)
-
-    def onRelabel(self):
-        self.editSelected(self.logic.relabelFrom, self.ui.relabelComboBox.currentText)
-
-    def onUndo(self):
-        self.edit(self.logic.undo)
-
-    def onRedo(self):
-        self.edit(self.logic.redo)
-
-    def onBoxVisible(self, visible):
-        result = self.result
-        if result and result.box:
-            result.box.SetDisplayVisibility(visible)
-
-    # Results
-
-    def onMeasure(self):
-        self.edit(self.logic.measure, then=self.showTable)
-
-    def onRest(self):
-        """Nothing was corrected for a moment: time to measure, so that the table shows volumes and completeness."""
-        result = self.result
-        if result is None or self.logic.busy or self.logic.hasEdits(result):
-            return
-        if any(vertebra.volume_mm3 is None for vertebra in self.logic.vertebrae(result)):
-            self._silent = True
-            self.logic.measure(result)
-
-    def showTable(self, result):
-        """Shows the measurements under the four views."""
-        application = slicer.app.applicationLogic()
-        application.GetSelectionNode().SetActiveTableID(result.table.GetID())
-        application.PropagateTableSelection()
-        layoutManager = slicer.app.layoutManager()
-        if layoutManager:
-            layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-
-    def onExportVerse(self):
-        self.export(self.logic.exportVerSe, self.result)
-
-    def onExportSurfaces(self):
-        self.export(self.logic.exportStl, self.result)
-
-    def onExportTable(self):
-        self.edit(self.logic.measure, then=self.exportTable)
-
-    def exportTable(self, result):
-        self.export(self.logic.exportCsv, result, f"{result.volume.GetName()}_measurements.csv")
-
-    def export(self, action, result, name=""):
-        """Writes files into the chosen folder and says which."""
-        with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):
-            paths = action(result, Path(self.ui.exportDirectoryButton.directory) / name)
-            self.showStatus(_("Written: {files}").format(files=", ".join(str(path) for path in paths)))
+    def onStraightChanged(self):
+        """A point was dragged in the straightened view: the one of the patient follows, and all that follows it."""
+        if not self.views.straight.take_back():
+            self.views.update(self.result)

@@ -1,32 +1,32 @@
-"""A generated CT for trying the module out, offered by Slicer's Sample Data module."""
+"""A synthetic CT for trying the module out, offered by Slicer's Sample Data module, and another for the self-tests."""
 
-import slicer
+import hashlib
+from pathlib import Path
+
 from slicer.i18n import tr as _
 
 NAME = "SpinePhantom"
 
 
-def register_sample_data(thumbnail: str) -> None:
-    """Adds the phantom to the Sample Data module."""
+def register_sample_data(file: str, thumbnail: str) -> None:
+    """Adds the phantom to the Sample Data module; it lies on the disk, so nothing is downloaded.
+
+    Args:
+        file: the CT from T10 to L5, as ``Resources/generate.py`` made it.
+        thumbnail: its picture.
+    """
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=_("Spine Segmentation"),
         sampleName=NAME,
-        # The class insists on lists of one length, even where nothing is downloaded.
-        uris=[],
-        fileNames=[],
-        nodeNames=[],
+        uris=Path(file).as_uri(),
+        fileNames=f"{NAME}.nrrd",
+        nodeNames=NAME,
         thumbnailFileName=thumbnail,
-        customDownloader=load_phantom,
+        # So that Slicer's cache gives no older one.
+        checksums=f"SHA256:{hashlib.sha256(Path(file).read_bytes()).hexdigest()}",
     )
-
-
-def load_phantom(source=None) -> list:
-    """Makes a synthetic CT from T10 to L5 and shows it; nothing is downloaded. Returns a list of one volume node."""
-    volume = add_phantom("T10", "L5", (1.0, 1.0, 1.5), (160.0, 160.0))
-    slicer.util.setSliceViewerLayers(background=volume, fit=True)
-    return [volume]
 
 
 def add_phantom(first: str, last: str, spacing: tuple, field: tuple):

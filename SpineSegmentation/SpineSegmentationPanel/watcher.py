@@ -17,12 +17,17 @@ class NodeWatcher(VTKObservationMixin):
     """Observes nodes and calls back once per finished change: at the end of a drag, or after a pause.
 
     Called from a timer, so never in the middle of an event of the scene.
+
+    Args:
+        on_change: called after a change.
+        on_click: called with the point list in which a person clicked or dragged a point, before that.
     """
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None], on_click: Callable = lambda points: None) -> None:
         super().__init__()
-        self._on_change = on_change
+        self._on_change, self._on_click = on_change, on_click
         self._dragging = False
+        self._clicked = None
         self._watched: tuple = ()
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -46,10 +51,16 @@ class NodeWatcher(VTKObservationMixin):
                 self.addObserver(node, markups.PointStartInteractionEvent, self._drag_started)
                 self.addObserver(node, markups.PointEndInteractionEvent, self._drag_ended)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a change is in the making, or was not told yet."""
+        return self._dragging or self._timer.isActive()
+
     def stop(self) -> None:
         """Observes nothing any more."""
         self._timer.stop()
         self._dragging = False
+        self._clicked = None
         self._watched = ()
         self.removeObservers()
 
@@ -59,6 +70,7 @@ class NodeWatcher(VTKObservationMixin):
 
     def _drag_ended(self, caller, event) -> None:
         self._dragging = False
+        self._clicked = caller
         self._timer.start(0)
 
     def _changed(self, caller, event) -> None:
@@ -66,4 +78,7 @@ class NodeWatcher(VTKObservationMixin):
             self._timer.start(PAUSE)
 
     def _tell(self) -> None:
+        clicked, self._clicked = self._clicked, None
+        if clicked is not None and clicked.IsA("vtkMRMLMarkupsFiducialNode"):
+            self._on_click(clicked)
         self._on_change()

@@ -1,6 +1,6 @@
 """Runs all self-tests in a real Slicer from a source checkout; the exit code says whether they passed.
 
-    Slicer --testing --no-splash --additional-module-paths SpineSegmentation \
+    Slicer --testing --no-splash --additional-module-paths "$PWD/SpineSegmentation" \
            --python-script Testing/Application/run_selftests.py
 """
 

@@ -46,9 +46,9 @@ def module():
     loaded = importlib.import_module("SpineSegmentation")
     panel = loaded.SpineSegmentationWidget(panel_standins.Parent())
     panel.setup()
-    selftest = sys.modules["SpineSegmentationPanel.selftest"]
+    steps = sys.modules["SpineSegmentationPanel.steps"]
     monkeypatch.setattr(
-        selftest, "add_phantom", lambda *_: scenes.add_volume(slicer.mrmlScene, standins.spine_ct(6), "phantom")
+        steps, "add_phantom", lambda *_: scenes.add_volume(slicer.mrmlScene, standins.spine_ct(6), "phantom")
     )
     monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel)
     monkeypatch.setattr(slicer.util, "mainWindow", lambda: None)

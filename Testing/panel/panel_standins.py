@@ -76,33 +76,19 @@ class _NodeComboBox(QtWidgets.QComboBox):
             self.currentNodeChanged.emit(node)
 
 
-class _PlaceWidget(QtWidgets.QWidget):
+class _Table(QtWidgets.QTableWidget):
     def __init__(self, parent: object = None) -> None:
         super().__init__(parent)
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        self.button = QtWidgets.QToolButton()
-        self.button.setText("Place a centroid")
-        layout.addWidget(self.button)
-        self.node = None
-
-    def placeButton(self) -> object:
-        return self.button
-
-    def setCurrentNode(self, node: object) -> None:
-        self.node = node
-
-    def setPlaceModeEnabled(self, on: bool) -> None:
-        self.button.setChecked(on)
+        header = HEADER(QtCore.Qt.Horizontal, self)
+        header.setSectionsClickable(True)
+        self.setHorizontalHeader(header)
 
 
-class _Show3DButton(QtWidgets.QPushButton):
-    def __init__(self, parent: object = None) -> None:
-        super().__init__("Show 3D", parent)
-        self.node = None
-
-    def setSegmentationNode(self, node: object) -> None:
-        self.node = node
+class _Menu(QtWidgets.QMenu):
+    def addAction(self, text: str) -> object:
+        action = ACTION(text, self)
+        super().addAction(action)
+        return action
 
 
 class _Collapsible(QtWidgets.QGroupBox):
@@ -123,14 +109,14 @@ class _MRMLWidget(QtWidgets.QWidget):
         self.mrmlSceneChanged.emit(scene)
 
 
+HEADER = pythonqt(QtWidgets.QHeaderView)
+ACTION = pythonqt(QtGui.QAction)
 WIDGETS = {
     "ctkCollapsibleButton": pythonqt(_Collapsible, "ctkCollapsibleButton"),
     "ctkComboBox": pythonqt(QtWidgets.QComboBox, "ctkComboBox", NeverScroll=0),
     "ctkDirectoryButton": pythonqt(_Directory, "ctkDirectoryButton", directory="."),
     "qMRMLNodeComboBox": pythonqt(_NodeComboBox, "qMRMLNodeComboBox"),
-    "qMRMLSegmentationShow3DButton": pythonqt(_Show3DButton, "qMRMLSegmentationShow3DButton"),
     "qMRMLWidget": pythonqt(_MRMLWidget, "qMRMLWidget"),
-    "qSlicerMarkupsPlaceWidget": pythonqt(_PlaceWidget, "qSlicerMarkupsPlaceWidget"),
 }
 for _name in (
     "QCheckBox",
@@ -139,10 +125,13 @@ for _name in (
     "QPlainTextEdit",
     "QProgressBar",
     "QPushButton",
-    "QTableWidget",
+    "QSlider",
     "QWidget",
 ):
     WIDGETS[_name] = pythonqt(getattr(QtWidgets, _name))
+
+
+WIDGETS["QTableWidget"] = pythonqt(_Table, "QTableWidget")
 
 
 # A static method in PythonQt, although there is a property of that name.
@@ -297,6 +286,9 @@ class Application(QtWidgets.QApplication):
     def layoutManager(self) -> None:
         return None
 
+    def applicationLogic(self) -> object:
+        return _ApplicationLogic()
+
 
 class Parent(QtWidgets.QWidget):
     """The widget that Slicer gives a panel."""
@@ -310,6 +302,7 @@ def install(monkeypatch) -> None:
     for part in (QtCore, QtGui, QtWidgets):
         vars(qt).update({name: getattr(part, name) for name in dir(part) if not name.startswith("_")})
     vars(qt).update(WIDGETS, QUiLoader=Loader, QTimer=TIMER, QProcess=pythonqt(QtCore.QProcess))
+    vars(qt).update(QShortcut=pythonqt(QtGui.QShortcut), QMenu=pythonqt(_Menu, "QMenu"))
     ctk = types.ModuleType("ctk")
     ctk.ctkComboBox = WIDGETS["ctkComboBox"]
     parts = {
@@ -341,7 +334,9 @@ def install(monkeypatch) -> None:
     monkeypatch.setattr(slicer, "app", application, raising=False)
     scene = _scene()
     volumes = next(logic for logic in scene.logics if logic.IsA("vtkSlicerVolumesLogic"))
-    modules = {"markups": Jumps, "segmentations": slicer.vtkSlicerSegmentationsModuleLogic, "volumes": lambda: volumes}
+    markups = next(logic for logic in scene.logics if logic.IsA("vtkSlicerMarkupsLogic"))
+    segmentations = slicer.vtkSlicerSegmentationsModuleLogic
+    modules = {"markups": lambda: markups, "segmentations": segmentations, "volumes": lambda: volumes}
     modules = SimpleNamespace(**{name: SimpleNamespace(logic=logic) for name, logic in modules.items()})
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
@@ -349,13 +344,11 @@ def install(monkeypatch) -> None:
     monkeypatch.setattr(slicer.util, "getModuleLogic", lambda name: {"Terminologies": terminologies}[name])
 
 
-class Jumps:
-    """The markups logic, as far as it moves slice views: remembers where to."""
+class _ApplicationLogic:
+    """``slicer.app.applicationLogic()``, on the nodes of the present scene."""
 
-    to: typing.ClassVar[list] = []
-
-    def JumpSlicesToLocation(self, *place: object) -> None:
-        self.to.append(place)
+    def GetInteractionNode(self) -> object:
+        return slicer.mrmlScene.GetSingletonNode("Singleton", "vtkMRMLInteractionNode")
 
 
 def _scene():
@@ -369,6 +362,16 @@ def _scene():
             tree.CreateItem(tree.GetSceneItemID(), node)
 
     scene.AddObserver(scene.NodeAddedEvent, added)
+    interaction = slicer.vtkMRMLInteractionNode()
+    interaction.SetSingletonTag("Singleton")
+    scene.AddNode(interaction)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal"), ("Green", "Coronal")):
+        view = slicer.vtkMRMLSliceNode()
+        view.SetSingletonTag(name)
+        view.SetLayoutName(name)
+        view = scene.AddNode(view)
+        view.SetOrientation(orientation)
     return scene
 
 

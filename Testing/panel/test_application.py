@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import runpy
 import sys
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,65 +17,76 @@ MODULE = ROOT / "SpineSegmentation"
 
 
 def test_the_script_of_the_application(module, monkeypatch):
-    """The other test that a real Slicer runs: no panel, no worker."""
+    """The other test that a real Slicer runs: no panel, a worker that is waited for."""
     import slicer
     from scenes import add_volume
-    from standins import install, spine_ct
+    from standins import spine_ct
 
-    from SpineSegmentationLib import pipeline
-
-    install()
-    monkeypatch.setitem(pipeline.SYSTEMS, pipeline.DEFAULT, pipeline.SYSTEMS["standin"])
     monkeypatch.syspath_prepend(str(ROOT / "Testing" / "Application"))
     script = importlib.import_module("SpineSegmentationScriptTest")
     monkeypatch.setattr(script, "add_phantom", lambda *_: add_volume(slicer.mrmlScene, spine_ct(5), "phantom"))
     script.SpineSegmentationScriptTest("test_script").debug()
 
 
-def test_the_example_script(module, monkeypatch, tmp_path, capsys):
+@pytest.fixture
+def batch(module, monkeypatch):
+    """Runs the example as the tutorial calls it; returns the exit codes. Scans are told apart by their folders."""
     import slicer
     from scenes import add_volume
-    from standins import install, spine_ct
+    from standins import spine_ct
 
-    from SpineSegmentationLib import pipeline
-
-    install()
-    monkeypatch.setitem(pipeline.SYSTEMS, pipeline.DEFAULT, pipeline.SYSTEMS["standin"])
-    cts = {"good": spine_ct(4), "bad": spine_ct(4) > 10_000}
+    cts = {"a": spine_ct(4), "b": spine_ct(3), "bad": spine_ct(4) > 10_000}
     monkeypatch.setattr(
-        slicer.util, "loadVolume", lambda path: add_volume(slicer.mrmlScene, cts[Path(path).stem], Path(path).stem)
+        slicer.util, "loadVolume", lambda path: add_volume(slicer.mrmlScene, cts[Path(path).parent.name], "ct")
     )
-    exits = []
-    monkeypatch.setattr(slicer.util, "exit", exits.append)
-    monkeypatch.setattr(sys, "argv", ["batch.py", str(tmp_path), "bad.nrrd", "good.nrrd"])
-    runpy.run_path(str(ROOT / "examples" / "batch.py"))
+
+    def run(*arguments) -> list[int]:
+        exits: list[int] = []
+        monkeypatch.setattr(slicer.util, "exit", exits.append)
+        monkeypatch.setattr(sys, "argv", ["batch.py", *map(str, arguments)])
+        runpy.run_path(str(ROOT / "examples" / "batch.py"))
+        return exits
+
+    return run
+
+
+def test_the_example_script(batch, tmp_path, capsys):
+    import slicer
+
+    output = tmp_path / "out"
+    exits = batch(output, *(tmp_path / folder / "scan.nii.gz" for folder in ("bad", "a", "b")))
     assert exits == [slicer.util.EXIT_FAILURE]
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "good.csv",
-        "good_seg-vert_msk.nii.gz",
-        "good_seg-subreg_ctd.json",
-    }
+    endings = ("_measurements.csv", "_seg-vert_msk.nii.gz", "_seg-subreg_ctd.json")
+    assert {path.name for path in output.iterdir()} == {f"{name}_scan{end}" for name in "ab" for end in endings}
     told = capsys.readouterr()
-    assert "bad.nrrd" in told.err and "Hounsfield" in told.err and "good.nrrd: good_seg" in told.out
+    assert "bad" in told.err and "Hounsfield" in told.err and "a_scan_seg" in told.out
+    assert batch(output, tmp_path / "a" / "scan.nii.gz") == [slicer.util.EXIT_SUCCESS]
+
+
+def test_the_example_script_ends_whatever_happens(batch, tmp_path, monkeypatch, capsys):
+    import slicer
+
+    assert batch() == [slicer.util.EXIT_FAILURE] and "usage" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "SpineSegmentation", None)
+    assert batch(tmp_path, "a/scan.nii.gz") == [slicer.util.EXIT_FAILURE]
+    assert "ModuleNotFoundError" in capsys.readouterr().err
 
 
 def test_the_phantom_is_offered_as_sample_data(module, monkeypatch):
-    import slicer
-    from scenes import add_volume
+    """As the button of the module and ``SampleData.downloadSample("SpinePhantom")`` find it."""
+    import SimpleITK as sitk
 
     sample, offered = sys.modules["SpineSegmentationPanel.sample"], []
     logic = SimpleNamespace(registerCustomSampleDataSource=lambda **source: offered.append(source))
     monkeypatch.setitem(sys.modules, "SampleData", SimpleNamespace(SampleDataLogic=logic))
-    push = SimpleNamespace(PushVolumeToSlicer=lambda image, name, className: add_volume(slicer.mrmlScene, image, name))
-    monkeypatch.setitem(sys.modules, "sitkUtils", push)
-    monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_: None)
-    sample.register_sample_data("thumbnail.png")
+    sample.register_sample_data(str(ROOT / "Resources" / "SampleData" / "SpinePhantom.nrrd"), "thumbnail.png")
     [source] = offered
-    # SampleDataSource compares the lengths of these.
-    assert source["uris"] == source["fileNames"] == source["nodeNames"] == []
-    [volume] = source["customDownloader"](source)
-    assert volume.GetName() == source["sampleName"] == "SpinePhantom"
-    assert volume.GetImageData().GetDimensions()[:2] == (160, 160)
+    assert source["uris"].startswith("file:///") and source["fileNames"].endswith(".nrrd")
+    with urllib.request.urlopen(source["uris"]) as file:
+        assert f"SHA256:{hashlib.sha256(file.read()).hexdigest()}" == source["checksums"]
+    image = sitk.ReadImage(str(ROOT / "Resources" / "SampleData" / source["fileNames"]))
+    assert image.GetSize() == (128, 128, 142) and image.GetPixelID() == sitk.sitkInt16
+    assert sitk.GetArrayViewFromImage(image).max() > 400
 
 
 @pytest.mark.parametrize("declines", [True, False])
@@ -92,23 +105,3 @@ def test_pytorch_comes_from_its_extension_and_is_asked_for_once(module, monkeypa
     else:
         packages.ensure_packages("")
     assert asked == (["torch"] if declines else ["torch", False])
-
-
-@pytest.mark.parametrize(
-    ("heights", "height", "name"),
-    [
-        ({}, 0, "L1"),
-        ({"L1": 0, "L2": -30}, 25, "T12"),
-        ({"L1": 0, "L2": -30}, -55, "L3"),
-        ({"L1": 0, "L3": -60}, -30, "L2"),
-        ({"T12": 0, "L1": -30}, -15, None),
-        ({"C1": 0}, 20, None),
-        ({"L5": 0}, -30, "L6"),
-        ({"T12": 0, "T13": -28, "L2": -90}, -60, "L1"),
-    ],
-)
-def test_the_name_of_a_new_centroid_fits_its_place(monkeypatch, heights, height, name):
-    monkeypatch.syspath_prepend(str(MODULE))
-    from SpineSegmentationPanel.naming import proposed_level
-
-    assert proposed_level(heights, height) == name

@@ -13,7 +13,7 @@ def test_without_auto_update_corrections_wait_for_the_button(steps):
     written = steps.written(result)
     steps.ui.autoUpdateCheckBox.setChecked(False)
     steps.drag(result.centroids, steps.index(result, name), steps.place(result, name) + (2.0, 2.0, 0.0))
-    steps.wait(lambda: steps.ui.updateButton.enabled, 20, "the Update button")
+    steps.wait(lambda: steps.ui.updateButton.enabled, "the Update button")
     assert steps.written(result) == written
     steps.ui.updateButton.click()
     steps.settle(result)
@@ -28,13 +28,13 @@ def test_measurements_and_exports(steps, tmp_path):
     steps.ui.exportDirectoryButton.directory = str(tmp_path)
     names = steps.names(steps.result)
     steps.ui.measurementsButton.click()
-    steps.wait(lambda: shown, 30, "the table")
+    steps.wait(lambda: shown, "the table")
     assert shown[0].GetNumberOfRows() == len(names)
     assert all(vertebra.volume_mm3 > 0 for vertebra in steps.logic.vertebrae(steps.result))
     steps.ui.exportVerseButton.click()
     steps.ui.exportSurfacesButton.click()
     steps.ui.exportTableButton.click()
-    steps.wait(lambda: "csv" in steps.ui.statusLabel.text, 30, "the measurements")
+    steps.wait(lambda: "csv" in steps.panel.status.text, "the measurements")
     assert {path.name for path in tmp_path.iterdir()} == {
         "phantom_seg-vert_msk.nii.gz",
         "phantom_seg-subreg_ctd.json",
@@ -44,18 +44,18 @@ def test_measurements_and_exports(steps, tmp_path):
 
 
 def test_volumes_are_measured_when_nothing_happens(steps):
-    status = steps.ui.statusLabel.text
+    status = steps.panel.status.text
     assert steps.ui.vertebraTable.item(0, 3).text() == "–"
-    steps.wait(lambda: steps.ui.vertebraTable.item(0, 3).text() != "–", 30, "the volume")
+    steps.wait(lambda: steps.ui.vertebraTable.item(0, 3).text() != "–", "the volume")
     assert float(steps.ui.vertebraTable.item(0, 3).text()) > 0.5
     assert steps.ui.vertebraTable.item(0, 4).text() == "yes"
-    assert steps.ui.statusLabel.text == status
+    assert steps.panel.status.text == status
 
 
 def test_the_box_is_shown_and_hidden(steps):
-    assert steps.ui.boxVisibleCheckBox.checked
-    steps.ui.boxVisibleCheckBox.setChecked(False)
-    assert not steps.result.box.GetDisplayVisibility()
+    assert not steps.ui.boxVisibleCheckBox.checked and not steps.result.box.GetDisplayVisibility()
+    steps.ui.boxVisibleCheckBox.setChecked(True)
+    assert steps.result.box.GetDisplayVisibility()
 
 
 def test_the_volume_is_deleted_while_it_is_segmented(steps):
@@ -64,7 +64,7 @@ def test_the_volume_is_deleted_while_it_is_segmented(steps):
     steps.ui.applyButton.click()
     slicer.mrmlScene.RemoveNode(steps.volume)
     assert not steps.logic.busy
-    assert "deleted" in steps.ui.statusLabel.text
+    assert "deleted" in steps.panel.status.text
     assert not steps.ui.applyButton.enabled and steps.ui.vertebraTable.rowCount == 0
 
 
@@ -99,8 +99,8 @@ def test_a_worker_that_dies_gives_a_message_and_the_next_run_works(steps):
     names = steps.names(steps.result)
     steps.ui.applyButton.click()
     steps.logic._engine._transport._process.kill()
-    steps.wait(lambda: not steps.logic.busy, 30, "the end")
-    assert "process ended" in steps.ui.statusLabel.text
+    steps.wait(lambda: not steps.logic.busy, "the end")
+    assert "process ended" in steps.panel.status.text
     assert steps.names(steps.result) == names
     assert steps.names(steps.apply()) == names
 

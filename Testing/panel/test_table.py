@@ -29,9 +29,9 @@ def checked(steps, row: int, column: int) -> bool:
     return steps.ui.vertebraTable.item(row, column).checkState() == qt.Qt.Checked
 
 
-def choose_directly(steps, old: str, new: str) -> None:
+def choose_directly(steps, row: int, new: str) -> None:
     """As the table does; an exception in a slot would only be printed."""
-    steps.panel.onRename(old, new)
+    steps.panel.onRename(steps.panel.table.vertebrae[row], new)
 
 
 def test_a_name_is_chosen_in_the_table(steps):
@@ -44,7 +44,7 @@ def test_a_name_is_chosen_in_the_table(steps):
 def test_a_name_that_is_taken_is_refused(steps):
     names = steps.names(steps.result)
     with pytest.raises(SpineError, match="given twice"):
-        choose_directly(steps, names[0], names[1])
+        choose_directly(steps, 0, names[1])
     assert steps.panel.table.choosers[0].combo.currentText == names[0]
     assert steps.names(steps.result) == names
 
@@ -56,7 +56,7 @@ def test_locked_vertebrae_keep_their_names(steps):
     assert [v.locked for v in steps.logic.vertebrae(steps.result)] == [number == 2 for number in range(len(names))]
     steps.ui.vertebraTable.selectRow(2)
     with pytest.raises(SpineError, match="locked"):
-        steps.panel.editSelected(steps.logic.delete)
+        steps.panel.onDelete()
     check(steps, 2, 5, False)
     steps.settle(steps.result)
     assert not any(v.locked for v in steps.logic.vertebrae(steps.result))
@@ -84,16 +84,22 @@ def test_a_painted_segment_is_kept_until_its_box_is_unchecked(steps):
 
 
 def test_a_click_jumps_to_the_vertebra_and_so_does_the_least_certain(steps):
-    from panel_standins import Jumps
+    import slicer
+
+    def looked_at() -> list:
+        view = slicer.mrmlScene.GetSingletonNode("Yellow", "vtkMRMLSliceNode")
+        return [view.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
 
     vertebrae = steps.logic.vertebrae(steps.result)
-    Jumps.to.clear()
-    steps.ui.vertebraTable.cellClicked.emit(2, 1)
-    steps.ui.vertebraTable.cellClicked.emit(2, 5)  # the lock's box jumps nowhere
-    steps.ui.reviewButton.click()
     least = min(vertebrae, key=lambda vertebra: vertebra.confidence)
-    assert Jumps.to == [(*vertebrae[2].ras, True), (*least.ras, True)]
-    assert steps.panel.table.selected == least.level
+    # After Apply the most doubtful one is chosen.
+    assert steps.panel.table.selected == least.level and looked_at() == pytest.approx(least.ras)
+    steps.ui.vertebraTable.cellClicked.emit(2, 1)
+    assert looked_at() == pytest.approx(vertebrae[2].ras)
+    steps.ui.vertebraTable.cellClicked.emit(3, 5)  # the lock's box jumps nowhere
+    assert looked_at() == pytest.approx(vertebrae[2].ras)
+    steps.ui.reviewButton.click()
+    assert looked_at() == pytest.approx(least.ras) and steps.panel.table.selected == least.level
 
 
 def test_doubtful_names_are_flagged(steps):
@@ -127,7 +133,7 @@ def test_buttons_that_need_a_row_say_so(steps):
     steps.ui.vertebraTable.setCurrentCell(-1, -1)
     for button, words in (("deleteButton", "Select a vertebra"), ("insertButton", "Select the vertebra above")):
         getattr(steps.ui, button).click()
-        assert words in steps.ui.statusLabel.text
+        assert words in steps.panel.status.text
 
 
 def test_a_placed_point_gets_the_name_that_is_missing(steps):
@@ -139,7 +145,7 @@ def test_a_placed_point_gets_the_name_that_is_missing(steps):
     steps.ui.deleteButton.click()
     steps.settle(result)
     result.centroids.AddControlPointWorld(vtk.vtkVector3d(*place))
-    steps.wait(lambda: steps.names(result) == names, 20, "the name")
+    steps.wait(lambda: steps.names(result) == names, "the name")
     steps.settle(result)
     assert steps.segment_names(result) == names
 
@@ -147,10 +153,10 @@ def test_a_placed_point_gets_the_name_that_is_missing(steps):
 def test_two_points_of_one_name_are_refused_until_one_is_renamed(steps):
     result, names = steps.result, steps.names(steps.result)
     result.centroids.SetNthControlPointLabel(steps.index(result, names[0]), names[1])
-    steps.wait(lambda: f"two points are called {names[1]}" in steps.ui.statusLabel.text, 20, "the message")
+    steps.wait(lambda: f"two points are called {names[1]}" in steps.panel.status.text, "the message")
     assert steps.segment_names(result) == names
     result.centroids.SetNthControlPointLabel(0, "T10")
-    steps.wait(lambda: "T10" in steps.segment_names(result), 20, "the new name")
+    steps.wait(lambda: "T10" in steps.segment_names(result), "the new name")
 
 
 def test_a_correction_replaces_a_run(steps):
