@@ -42,7 +42,9 @@ def module():
     monkeypatch = pytest.MonkeyPatch()
     panel_standins.install(monkeypatch)
     monkeypatch.syspath_prepend(str(MODULE))
-    monkeypatch.setattr(client, "command", lambda python: [sys.executable, "-c", PROGRAM.format(paths=PATHS)])
+    monkeypatch.setattr(
+        client, "command", lambda python, weights=None: [sys.executable, "-c", PROGRAM.format(paths=PATHS)]
+    )
     loaded = importlib.import_module("SpineSegmentation")
     panel = loaded.SpineSegmentationWidget(panel_standins.Parent())
     panel.setup()
