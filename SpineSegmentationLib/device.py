@@ -35,11 +35,18 @@ def choose(name: str = "auto") -> torch.device:
     return device
 
 
-def _precision(device: torch.device) -> torch.dtype | None:
+def precision(device: torch.device) -> torch.dtype | None:
+    """The type to multiply in beside float32: float16 on CUDA, bfloat16 where the processor has it, else None."""
     if device.type == "cuda":
         return torch.float16
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return torch.bfloat16 if native is not None and native() else None
+
+
+def mixed(device: torch.device) -> contextlib.AbstractContextManager:
+    """Computes in :func:`precision` what that is safe for."""
+    kind = precision(device)
+    return torch.autocast(device.type, kind) if kind else contextlib.nullcontext()
 
 
 class Runner:
@@ -72,8 +79,6 @@ class Runner:
             return self._run(compute, inputs)
 
     def _run(self, compute: Callable[..., T], inputs: tuple[torch.Tensor, ...]) -> T:
-        precision = _precision(self.device)
-        mixed = torch.autocast(self.device.type, precision) if precision else contextlib.nullcontext()
         placed = (value.to(self.device).contiguous(memory_format=self.layout) for value in inputs)
-        with torch.inference_mode(), mixed:
+        with torch.inference_mode(), mixed(self.device):
             return compute(self.network, *placed)

@@ -21,7 +21,7 @@ class Certainty(str, Enum):
         """For a person."""
         return {
             Certainty.CERTAIN: "The names are certain.",
-            Certainty.DOUBTFUL: "The names are doubtful: check them.",
+            Certainty.DOUBTFUL: "The names are doubtful, check them.",
             Certainty.UNKNOWN: "The names cannot be known from this field of view.",
         }[self]
 
@@ -69,3 +69,18 @@ class Numbering:
     def second(self) -> Reading | None:
         """The second-best reading."""
         return self.readings[1] if len(self.readings) > 1 else None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for a person, with both readings and how likely they are."""
+        ways = [f"{_span(reading.levels)} ({reading.probability:.0%})" for reading in self.readings if reading.levels]
+        return f"{self.certainty.sentence.rstrip('.')}: {', or '.join(ways)}" if ways else self.certainty.sentence
+
+
+def _span(levels: tuple[Level, ...]) -> str:
+    """``C7-L2``; variants within are named."""
+    between = [level.name for level in levels[1:-1] if level.is_transitional]
+    if Level.T11 in levels and Level.L1 in levels and Level.T12 not in levels:
+        between.append("no T12")
+    ends = levels[0].name if len(levels) == 1 else f"{levels[0].name}-{levels[-1].name}"
+    return f"{ends} with {', '.join(between)}" if between else ends

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ..anatomy import Level
 from ..errors import SpineError
-from ..spine import Centroid, Centroids, SpineBox
+from ..spine import Centroid, Centroids, Point, SpineBox
 from . import metal, skeleton, vertebra
 from .column import Column, Member, build_column
 from .grid import Grid, Pose, Window, rotation
@@ -17,6 +17,8 @@ from .scanner import scan
 from .shapes import FAR, Shape, bar, smooth_min, union, union_window
 from .soft_tissue import draw_soft_tissue, noise
 from .spec import PhantomSpec, spec_of
+
+S1_BELOW = 15.0  # mm from the upper end-plate of the sacrum to the centre of S1
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Phantom:
         centroids: centres of the vertebral bodies (of the atlas: the middle of the dens in its ring) that lie in the
             field of view, LPS mm.
         spec: what it was made from.
+        sacrum: centre of the body of S1 in LPS mm; None when it is not in the field of view.
     """
 
     ct: sitk.Image
     label_map: sitk.Image
     centroids: Centroids
     spec: PhantomSpec
+    sacrum: Point | None = None
 
     @property
     def box(self) -> SpineBox:
@@ -282,11 +286,18 @@ def make_phantom(
         labels = np.ascontiguousarray(labels[pz // 2 :: pz, py // 2 :: py, px // 2 :: px])
     image = target.image(scan(ct, target.spacing, spec, noise_rng))
     label_map = target.image(labels)
-    centroids = []
-    for member in column.members:
-        index = label_map.TransformPhysicalPointToContinuousIndex([float(v) for v in member.pose.position])
-        if all(-0.5 <= i <= n - 0.5 for i, n in zip(index, target.size, strict=True)):
-            centroids.append(Centroid(member.level, tuple(member.pose.position + spec.origin)))
+
+    def seen(position: np.ndarray) -> bool:
+        index = label_map.TransformPhysicalPointToContinuousIndex([float(v) for v in position])
+        return all(-0.5 <= i <= n - 0.5 for i, n in zip(index, target.size, strict=True))
+
+    centroids = [
+        Centroid(member.level, tuple(member.pose.position + spec.origin))
+        for member in column.members
+        if seen(member.pose.position)
+    ]
+    first_sacral = column.sacrum.at((0, 0, -S1_BELOW * column.scale))
+    sacrum = tuple(first_sacral + spec.origin) if seen(first_sacral) else None
     for each in (image, label_map):
         each.SetOrigin([float(a + b) for a, b in zip(each.GetOrigin(), spec.origin, strict=True)])
-    return Phantom(image, label_map, Centroids(tuple(centroids)), spec)
+    return Phantom(image, label_map, Centroids(tuple(centroids)), spec, sacrum)

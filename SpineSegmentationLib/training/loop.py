@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from ..device import mixed
+
 
 class Task(Protocol):
     """What is learnt: draws samples and scores a network on them."""
@@ -81,7 +83,7 @@ def train(
     """Trains ``steps`` steps, or the rest of them when ``folder`` holds a checkpoint, and returns averaged weights.
 
     The learning rate rises over the first tenth and falls along a cosine; the gradient's norm is kept below 1; the
-    result is an exponential average of the weights (0.998 per step). bfloat16 on processors, float16 on CUDA. Under
+    result is an exponential average of the weights (0.998 per step). Computed as at work (:func:`device.mixed`). Under
     ``torchrun`` every process trains on its own samples and GPU and gradients are averaged. Interrupting loses at
     most the steps since the last checkpoint (every two minutes).
 
@@ -116,7 +118,6 @@ def train(
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         model = nn.parallel.DistributedDataParallel(network)
     scaler = torch.amp.GradScaler(enabled=device.type == "cuda")
-    precision = torch.float16 if device.type == "cuda" else torch.bfloat16
     stream = DataLoader(_Fresh(task, hash((seed, rank, start)) % 2**32), batch_size=None, num_workers=workers)
     rng = np.random.default_rng([seed, rank, start])
     batches = _batches(task, iter(stream), rng, capacity)
@@ -137,7 +138,7 @@ def train(
     for step in range(start, steps):
         batch = next(batches)
         task.progress = step / steps
-        with torch.autocast(device.type, precision):
+        with mixed(device):
             loss = task.loss(model, batch)
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()
