@@ -73,6 +73,9 @@ class AnduinLabeller:
     tend to differ, so the mean is right more often, and doubtful where it is not.
     """
 
+    usual = False
+    """Whether to take it that the person has twelve thoracic and five lumbar vertebrae."""
+
     def __init__(self, device: torch.device) -> None:
         committee = weights.load_committee("anduin-labelling", Btrfly, device)
         self.weights = tuple(found for _, found in committee)
@@ -80,7 +83,7 @@ class AnduinLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return best_sequence(self.candidates(ct, box))
+        return best_sequence(self.candidates(ct, box), usual=self.usual)
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """As :func:`candidates`, from the views of the box: first of its middle, then along the column found there."""

@@ -1,27 +1,57 @@
-"""Two labellers asked about one box: Btrfly names and places the column, the SpatialConfiguration-Net is its witness.
+"""All evidence on one column: projections of the box, heatmaps and patches in three dimensions, the whole scan.
 
-The projections are sharp along the column but blind across it: a vessel full of contrast beside the bone can draw a
-centroid sideways. The heatmaps are coarser, but three-dimensional. Where they show a vertebra near a candidate of the
-projections, they correct it across; where they show none, it is doubted. The name is left to the projections, which
-know it far better.
+The projections (Btrfly) find the vertebrae and place them along the column, but are blind across it: a vessel full of
+contrast beside the bone can draw a centroid sideways. The heatmaps (SpatialConfiguration-Net) are coarser, but three-
+dimensional: where they show a vertebra near a candidate, they correct it across; where they show none, it is doubted.
+The names come from the projections, from the patch round every candidate (ribs, sacrum, dens, shape) and from the
+height in the body that the whole scan shows, each weighed by what it was worth on people whom it had not learnt from.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ..anatomy import COLUMN
+from ..networks.evidence import S1
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller
+from .context import ContextReader, Heights
+from .evidence import Evidence, EvidenceReader
+from .landmarks import landmarks
 from .payer import PayerLabeller
 from .sequence import Candidate, best_sequence
+from .walk import beyond
+
+NEUTRAL = 0.5  # probability of a vertebra that only the patches show
+SUREST = 5.0  # nats: more than this no patch can say for or against a body
 
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
 SEEN = 0.3  # least probability for the witness to correct a place
 FAR = 6.0  # mm across: within it both places are averaged, beyond it the witness's counts
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What each kind of evidence counts, 1 for what it says of itself.
+
+    Attributes:
+        projections, patch, context: on the level.
+        body: of the patch, on whether a place is the centre of a body.
+    """
+
+    projections: float
+    patch: float
+    context: float
+    body: float
+
+
+WORTH = Worth(projections=0.6, patch=0.55, context=0.5, body=0.7)
+"""Fitted on views of people whom none of the networks had learnt from (benchmarks/names.py)."""
 
 
 class Place(NamedTuple):
@@ -34,19 +64,73 @@ class Place(NamedTuple):
 class CombinedLabeller:
     """Names and places the vertebrae inside a spine box."""
 
+    usual = False
+    """Whether to take it that the person has twelve thoracic and five lumbar vertebrae."""
+
     def __init__(self, device: torch.device) -> None:
         self.projections, self.witness = AnduinLabeller(device), PayerLabeller(device)
-        self.weights = (*self.projections.weights, *self.witness.weights)
-        self.runners = (*self.projections.runners, *self.witness.runners)
+        self.evidence, self.context = EvidenceReader(device), ContextReader(device)
+        self.worth = WORTH
+        parts = (self.projections, self.witness, self.evidence, self.context)
+        self.weights = tuple(found for part in parts for found in part.weights)
+        self.runners = tuple(runner for part in parts for runner in part.runners)
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
-        """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return best_sequence(self.candidates(ct, box))
+        """The centroids of the vertebrae in the box (LPS mm), in the column's order, with the verdict on the names."""
+        return self.named(ct, box, self.candidates(ct, box), self.context(ct))
+
+    def named(self, ct: sitk.Image, box: SpineBox, candidates: list[Candidate], heights: Heights) -> Centroids:
+        """The column among candidates and what the patches show beyond them, with the verdict on the names."""
+        patch_of = self._hear(ct, heights, candidates)
+        column = best_sequence(list(patch_of), self.worth.projections, usual=self.usual)
+        bodies = {one.position for one, patch in patch_of.items() if patch.vertebra > 0}
+        sure = np.array([p.position for p in column if p.position in bodies]).reshape(-1, 3)
+        further = beyond(sure, lambda places: self._bodies(ct, box, places))
+        unnamed = np.full(len(COLUMN), 1 / len(COLUMN))
+        patch_of |= self._hear(ct, heights, [Candidate(tuple(place), NEUTRAL, unnamed) for place in further])
+        column = best_sequence(list(patch_of), self.worth.projections, usual=self.usual)
+        if column.numbering is None:
+            return column
+        patch_at = {one.position: patch for one, patch in patch_of.items()}
+        seen = {p.level: patch_at[p.position] for p in column if p.position in patch_at}
+        return replace(column, numbering=replace(column.numbering, evidence=landmarks(column.levels, seen)))
+
+    def _hear(self, ct: sitk.Image, heights: Heights, candidates: list[Candidate]) -> dict[Candidate, Evidence]:
+        """Candidates with what their surroundings and their height in the body say, and the patches' evidence."""
+        positions = np.array([one.position for one in candidates]).reshape(-1, 3)
+        patches = self.evidence(ct, positions).rows()
+        levels = heights.likelihood(positions)
+        return {heard(*each, self.worth): each[1] for each in zip(candidates, patches, levels, strict=True)}
+
+    def _bodies(self, ct: sitk.Image, box: SpineBox, places: np.ndarray) -> np.ndarray:
+        """The log odds of a body's centre at places (N, 3) in LPS mm; -inf outside the box."""
+        odds = np.full(len(places), -np.inf)
+        inside = box.contains(places)
+        odds[inside] = self.evidence(ct, places[inside]).vertebra
+        return odds
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """The projections' candidates, each heard together with what the witness sees near it."""
         heatmaps, image = self.witness.seen(ct, box)
         return [joined(one, near(heatmaps, image, one.position)) for one in self.projections.candidates(ct, box)]
+
+
+def heard(one: Candidate, patch: Evidence, heights: np.ndarray, worth: Worth = WORTH) -> Candidate:
+    """A candidate with what its surroundings (a single row of evidence) and its height (27,) say.
+
+    A place that the patch takes for no body's centre, or for S1, is doubted.
+    """
+    chance = np.log(len(heights))
+    evidence = worth.patch * (patch.levels + chance) + worth.context * (heights + chance)
+    odds = np.clip(patch.vertebra, -SUREST, SUREST) - np.logaddexp(0, _odds(np.exp(patch.levels[S1])))
+    p = float(np.clip(one.probability, 1e-3, 1 - 1e-3))
+    probability = 1 / (1 + np.exp(-(_odds(p) + worth.body * odds)))
+    return replace(one, probability=float(probability), evidence=evidence[: len(COLUMN)])
+
+
+def _odds(probability: float) -> float:
+    probability = float(np.clip(probability, 1e-6, 1 - 1e-6))
+    return float(np.log(probability / (1 - probability)))
 
 
 def near(heatmaps: np.ndarray, image: sitk.Image, position: tuple[float, float, float]) -> Place | None:

@@ -17,8 +17,9 @@ from ..networks.blocks import normalise_hu
 from ..networks.mccouat_glocker import DenseIdentificationUNet
 from ..resampling import AIR, resample
 from ..spine import Centroid, Centroids, SpineBox
+from .distances import DISTANCE
 from .mccouat_glocker_labels import NUMBER, least_votes, nearest_labels, sparsify
-from .sequence import DISTANCE, Candidate
+from .sequence import Candidate
 
 DOUBT = 0.45  # levels: standard deviation of what the votes for one vertebra miss together
 PRIOR = np.array(

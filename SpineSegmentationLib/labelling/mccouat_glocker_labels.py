@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..anatomy import COLUMN, STANDARD, Level, may_follow
 from ..phantom.dimensions import DIMENSIONS
-from .sequence import DISTANCE
+from .distances import DISTANCE
 
 RADIUS: dict[Level, float] = {level: (size.width + size.depth) / 4 for level, size in DIMENSIONS.items()}
 """mm: half the mean of width and depth of the body. The paper reads its radii off Busscher et al. 2010 without printing

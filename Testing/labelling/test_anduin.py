@@ -7,7 +7,8 @@ from grids import blank
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.labelling.anduin import SLAB, candidates, found_curve, level_maps, middle_curve, project
-from SpineSegmentationLib.labelling.sequence import DISTANCE, best_sequence
+from SpineSegmentationLib.labelling.distances import DISTANCE
+from SpineSegmentationLib.labelling.sequence import best_sequence
 from SpineSegmentationLib.training.anduin_labelling import level_distribution
 
 

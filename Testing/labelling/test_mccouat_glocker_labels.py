@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from SpineSegmentationLib.anatomy import COLUMN, STANDARD, Level
 from SpineSegmentationLib.labelling import mccouat_glocker as labelling
+from SpineSegmentationLib.labelling.distances import DISTANCE
 from SpineSegmentationLib.labelling.mccouat_glocker_labels import (
     NUMBER,
     RADIUS,
@@ -16,7 +17,6 @@ from SpineSegmentationLib.labelling.mccouat_glocker_labels import (
     nearest_labels,
     sparsify,
 )
-from SpineSegmentationLib.labelling.sequence import DISTANCE
 from SpineSegmentationLib.phantom.dimensions import DIMENSIONS
 
 STRAIGHT = np.array([[60.0, 30.0, 30.0], [40.0, 30.0, 30.0], [20.0, 30.0, 30.0]])  # three vertebrae, 20 voxels apart

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from SpineSegmentationLib.anatomy import COLUMN, STANDARD, Level, may_follow
 from SpineSegmentationLib.labelling import sequence
-from SpineSegmentationLib.labelling.sequence import DISTANCE, Candidate, best_sequence
+from SpineSegmentationLib.labelling.distances import DISTANCE
+from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
 
 
 def column(first, last, scale=1.0, variants=()):
@@ -151,9 +152,9 @@ def test_dynamic_programming_finds_what_trying_everything_finds(seed, monkeypatc
         monkeypatch.setattr(sequence, name, np.array([row[column_of] for row in table]))
     chain = [Candidate((0.0, 0.0, -30.0 * i), rng.uniform(0.3, 0.9), rng.dirichlet(np.ones(5))) for i in range(3)]
     expected = brute_force(chain, 5)
-    found = best_sequence(chain)
-    ranks = [index[p.level] for p in found]
-    chosen = [next(i for i, c in enumerate(chain) if c.position == p.position) for p in found]
+    unary = np.array([sequence._unary(candidate, 1.0) for candidate in chain])
+    path = sequence._solve(chain, unary, 1.0, sequence.BETWEEN_PEOPLE)
+    chosen, ranks = [j for j, _, _ in path], [rank for _, rank, _ in path]
     total = sum(sequence._unary(chain[i], 1.0)[r] for i, r in zip(chosen, ranks, strict=True))
     for (i, a), (j, b) in itertools.pairwise(zip(chosen, ranks, strict=True)):
         scores = sequence._step_scores(chain[i], chain[j])

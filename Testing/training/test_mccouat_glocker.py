@@ -9,11 +9,11 @@ from SpineSegmentationLib.detection.mccouat_glocker import (
     PATCH,
 )
 from SpineSegmentationLib.labelling import mccouat_glocker as labelling
+from SpineSegmentationLib.labelling.distances import DISTANCE
 from SpineSegmentationLib.labelling.mccouat_glocker_labels import (
     UNKNOWN,
     densify,
 )
-from SpineSegmentationLib.labelling.sequence import DISTANCE
 from SpineSegmentationLib.training.command import RECIPES
 from SpineSegmentationLib.training.mccouat_glocker import (
     SLICES,

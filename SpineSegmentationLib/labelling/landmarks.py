@@ -1,0 +1,70 @@
+"""What speaks for the names of a column, in words: the landmarks that were seen, and what contradicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..anatomy import Level
+from .evidence import Evidence
+
+SEEN = 0.5  # nats: least log odds of a rib or the sacrum to speak of it
+APART = 1.0  # nats: by which the last rib must be surer than one at the next vertebra
+CONTRADICTS = 2.0  # nats: least log odds, on both sides, to speak of a rib where there should be none, or of none
+SHARE = 0.5  # least share of C1 and C2 in a patch to speak of the dens
+
+
+def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> tuple[str, ...]:
+    """One phrase for every landmark of a named column.
+
+    Args:
+        levels: of the column from the head down.
+        seen: the evidence at those levels that were looked at (single rows).
+    """
+    found = []
+    top = [level for level in (Level.C1, Level.C2) if level in seen and _share(seen[level], (0, 1)) >= SHARE]
+    if top:
+        found.append(f"{' and '.join(level.name for level in top)} told by their shape")
+    if Level.C7 in seen and Level.T1 in seen and _ends(seen[Level.T1], seen[Level.C7]):
+        found.append(f"first rib at T1 {_sides(seen[Level.T1])}")
+    last, below = _last_thoracic(levels)
+    if last in seen and below in seen and _ends(seen[last], seen[below]):
+        found.append(f"last rib at {last.name} {_sides(seen[last])}")
+    if levels and levels[-1] in seen and levels[-1].region == "lumbar" and seen[levels[-1]].sacrum > SEEN:
+        found.append(f"sacrum below {levels[-1].name}")
+    if not found:
+        found.append("no landmark in view: neither C2 nor first rib, last rib or sacrum")
+    for level in levels:
+        if level in seen and level.region != "thoracic" and seen[level].ribs.min() > CONTRADICTS:
+            found.append(f"but ribs seen at {level.name}")
+        if level in seen and level.region == "thoracic" and seen[level].ribs.max() < -CONTRADICTS:
+            found.append(f"but no rib seen at {level.name}")
+    return tuple(found)
+
+
+def _ends(ribbed: Evidence, bare: Evidence) -> bool:
+    """Whether the ribs end between two neighbours."""
+    return bool(_ribs(ribbed)) and float(ribbed.ribs.max() - bare.ribs.max()) > APART and bare.ribs.max() < CONTRADICTS
+
+
+def _last_thoracic(levels: Sequence[Level]) -> tuple[Level | None, Level | None]:
+    """The last thoracic vertebra and the first lumbar one below it, where the column shows both."""
+    for upper, lower in zip(levels, levels[1:], strict=False):
+        if upper.region == "thoracic" and lower.region == "lumbar":
+            return upper, lower
+    return None, None
+
+
+def _share(row: Evidence, places: Sequence[int]) -> float:
+    return float(np.exp(row.levels[list(places)]).sum())
+
+
+def _ribs(row: Evidence) -> str:
+    """On which sides a rib was seen: ``"both"``, ``"right"``, ``"left"`` or ``""``."""
+    right, left = (bool(odds > SEEN) for odds in row.ribs)
+    return "both" if right and left else "right" if right else "left" if left else ""
+
+
+def _sides(row: Evidence) -> str:
+    return {"both": "on both sides", "right": "on the right", "left": "on the left"}[_ribs(row)]

@@ -1,0 +1,63 @@
+"""Walking along a column past its ends and over its gaps, as long as the patches show bodies there.
+
+Rods, fusions and thick slices hide vertebrae from the projections; from a sure vertebra, the next is one step away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEPS = (0.75, 0.9, 1.05, 1.2, 1.35)  # places looked at, in steps of the neighbours' distance
+SURE = 1.0  # nats: least log odds of a body to walk on to it
+CLOSE = 0.6  # of a step: nearer than this, it is the same vertebra
+GAP = 1.55  # of the usual step: a longer one has room for another vertebra
+FARTHEST = 8  # steps beyond each end
+
+Ask = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Positions (N, 3) in LPS mm to the log odds (N,) of a body's centre there; -inf outside the box."""
+
+
+def beyond(column: NDArray[np.float64], ask: Ask) -> NDArray[np.float64]:
+    """Positions (M, 3) of bodies that continue a column (N, 3) upwards and downwards or lie in its gaps, LPS mm.
+
+    Args:
+        column: at least two sure vertebrae from the head down.
+        ask: what the patches say.
+    """
+    if len(column) < 2:
+        return np.zeros((0, 3))
+    found: list[NDArray[np.float64]] = []
+    usual = np.linalg.norm(np.diff(column, axis=0), axis=1)
+    for upper, lower, length in zip(column, column[1:], usual, strict=False):
+        near = np.median(usual)
+        if length > GAP * near:
+            shares = np.linspace(0, 1, max(round(length / 4), 3))[1:-1]
+            places = upper + shares[:, None] * (lower - upper)
+            inside = np.minimum(shares, 1 - shares) * length > CLOSE * near
+            found += _best(places[inside], ask)
+    for end in (column, column[::-1]):
+        last, before = end[-1], end[-2]
+        for _ in range(FARTHEST):
+            places = last + np.outer(STEPS, last - before)
+            best = _best(places, ask)
+            if not best:
+                break
+            before, last = last, best[0]
+            found.append(last)
+    return np.array(found).reshape(-1, 3)
+
+
+def _best(places: NDArray[np.float64], ask: Ask) -> list[NDArray[np.float64]]:
+    """The mean of the surest place and its sure neighbours, nothing when none is sure."""
+    if not len(places):
+        return []
+    odds = ask(places)
+    best = int(np.argmax(odds))
+    if odds[best] < SURE:
+        return []
+    near = slice(max(best - 1, 0), best + 2)
+    weight = 1 / (1 + np.exp(-np.clip(odds[near], -30, 30)))
+    return [weight @ places[near] / weight.sum()]

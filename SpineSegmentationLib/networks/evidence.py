@@ -1,0 +1,86 @@
+"""What one vertebra says of its own name: a small 3D network on a patch round the body, several answers at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..anatomy import COLUMN
+
+PLACES = len(COLUMN) + 1
+"""Answers to "which level": those of ``COLUMN``, then S1."""
+
+S1 = len(COLUMN)
+"""The place of S1 among the answers."""
+
+
+class Answers(NamedTuple):
+    """What the network says of every patch.
+
+    Attributes:
+        levels: (N, PLACES) log probabilities, should the patch show a vertebra in its middle.
+        vertebra: (N,) logit that there is a body's centre in its middle.
+        ribs: (N, 2) logits of a rib at that vertebra, on the side of the first and of the last voxels along x.
+        sacrum: (N,) logit that the next one below is S1.
+    """
+
+    levels: Tensor
+    vertebra: Tensor
+    ribs: Tensor
+    sacrum: Tensor
+
+
+class Residual(nn.Module):
+    """Convolutions whose result is added to what came in."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            layers += [
+                nn.Conv3d(channels, channels, 3, padding=1, bias=False),
+                nn.GroupNorm(8, channels),
+                nn.ReLU(inplace=True),
+            ]
+        self.body = nn.Sequential(*layers[:-1])
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.relu(features + self.body(features))
+
+
+class EvidenceNet(nn.Module):
+    """``forward``: HU (N, 1, 48, 48, 48) at 3 mm, the centroid in the middle, to :class:`Answers`.
+
+    The level is answered as a place on the column's scale and a sharpness, with a correction for every level, so that
+    neighbouring levels learn from each other.
+    """
+
+    WIDTHS = {"paper": (32, 64, 128, 160), "compact": (16, 32, 48, 64)}
+
+    def __init__(self, width: str = "compact") -> None:
+        super().__init__()
+        widths = self.WIDTHS[width]
+        layers: list[nn.Module] = []
+        for number, (inside, outside) in enumerate(zip((2, *widths), widths, strict=False)):
+            layers += [
+                nn.Conv3d(inside, outside, 3, stride=2, padding=1, bias=False),
+                nn.GroupNorm(8, outside),
+                nn.ReLU(inplace=True),
+                Residual(outside, 1 if number == 0 else 2),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.squeeze = nn.Sequential(nn.Conv3d(widths[-1], 24, 1), nn.ReLU(inplace=True))
+        self.join = nn.Sequential(nn.Dropout(0.3), nn.Linear(24 * 3**3, 96), nn.ReLU(inplace=True), nn.Dropout(0.3))
+        self.head = nn.Linear(96, PLACES + 6)
+        self.register_buffer("places", torch.arange(PLACES, dtype=torch.float32))
+
+    def forward(self, hu: Tensor) -> Answers:
+        soft = (hu.clamp(-1000, 400) + 300) / 700
+        bone = (hu.clamp(100, 1300) - 700) / 600
+        features = self.squeeze(self.features(torch.cat([soft, bone], 1)))
+        own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([PLACES, 1, 1, 4], 1)
+        middle = PLACES / 2 * (1 + place)
+        levels = own - nn.functional.softplus(sharpness) * (self.places - middle).square()
+        return Answers(levels.log_softmax(1), rest[:, 0], rest[:, 1:3], rest[:, 3])

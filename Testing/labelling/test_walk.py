@@ -1,0 +1,39 @@
+"""Walking along the column."""
+
+import numpy as np
+import pytest
+
+from SpineSegmentationLib.labelling.walk import beyond
+
+SPINE = np.stack([np.zeros(9), 3 * np.sin(np.arange(9) / 3), -25.0 * np.arange(9)], 1)
+
+
+def bodies(places):
+    """Sure within 5 mm of a body of the spine."""
+    away = np.linalg.norm(places[:, None] - SPINE[None], axis=2).min(1)
+    return 6.0 - away
+
+
+def test_both_ends_are_found_and_the_walk_ends_where_the_spine_does():
+    found = beyond(SPINE[3:6], bodies)
+    assert len(found) == 6
+    expected = np.concatenate([SPINE[6:], SPINE[2::-1]])
+    assert np.abs(found - expected).max() < 5
+
+
+def test_a_gap_is_filled_and_a_whole_column_is_left_as_it_is():
+    found = beyond(SPINE[[0, 1, 2, 4, 5, 6, 7, 8]], bodies)
+    assert found == pytest.approx(SPINE[3:4], abs=4)
+    assert len(beyond(SPINE, bodies)) == 0
+
+
+def test_nothing_is_found_where_nothing_is_seen():
+    assert len(beyond(SPINE[3:6], lambda places: np.full(len(places), -np.inf))) == 0
+
+
+def test_one_vertebra_shows_no_way():
+    assert len(beyond(SPINE[:1], bodies)) == 0
+
+
+def test_the_walk_ends_on_any_answer():
+    assert len(beyond(SPINE[3:6], lambda places: np.full(len(places), 9.0))) <= 16
