@@ -14,7 +14,7 @@ ABOUT = "train the network of one stage; goes on where an interrupted training e
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("stage", choices=("detection", "labelling", "segmentation"))
+    parser.add_argument("stage", choices=("detection", "labelling", "segmentation", "context"))
     parser.add_argument("--system", default="anduin")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="for checkpoints, weights and logs")
     parser.add_argument("--steps", type=count, required=True, metavar="N")
@@ -35,11 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--member", type=count, default=1, metavar="N", help="labelling: number of the network in the committee"
     )
+    parser.add_argument(
+        "--fold", metavar="K/N", help="cross-validation: leave out the K-th of N parts of the people of --shared"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     try:
         from ..training.command import train_stage
+        from ..training.folds import Fold
     except ImportError as error:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[train]'") from error
 
@@ -58,6 +62,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         own_masks=arguments.own_masks,
         member=arguments.member,
         corrections=arguments.corrections,
+        fold=None if arguments.fold is None else Fold.parse(arguments.fold),
         report=console.progress,
     )
     console.record({"status": "done", "files": [str(weights)]})

@@ -19,6 +19,8 @@ from ..networks.anduin_btrfly import Btrfly
 from ..networks.anduin_fcn import SpineFCN
 from ..networks.anduin_unet import VertebraUNet
 from ..networks.attention import AttentionNet, SegmentationNet
+from ..networks.context import ContextNet
+from ..networks.evidence import EvidenceNet
 from ..networks.lessmann import IterativeFCN, RibNetwork
 from ..networks.mccouat_glocker import DenseDetectionUNet, DenseIdentificationUNet
 from ..networks.payer_scn import SpatialConfigurationNet
@@ -27,14 +29,25 @@ from ..pipeline import Pipeline
 from .anduin_labelling import LabellingTask
 from .attention import AttentionTask, SpineMaskTask
 from .corrections import RATE, check_forgetting, corrected_subjects, forgetting, mean_loss
+from .context import ContextTask
 from .detection import DetectionTask, PayerDetectionTask
+from .evidence import EvidenceTask
+from .folds import SAME_PERSON, Fold
 from .lessmann import LessmannRibTask, LessmannTask
 from .loop import Task, train
 from .mccouat_glocker import McCouatGlockerDetectionTask, McCouatGlockerLabellingTask
 from .own_masks import own_mask_subjects
 from .payer_labelling import PayerLabellingTask
 from .segmentation import PayerSegmentationTask, SegmentationTask
-from .subjects import Subject, atlas_subjects, phantom_subjects, real_subjects, verse_subjects
+from .subjects import (
+    Subject,
+    atlas_subjects,
+    negative_subjects,
+    phantom_subjects,
+    real_subjects,
+    scan_names,
+    verse_subjects,
+)
 
 SOURCES = ("real", "atlas", "phantom")
 REHEARSED, KEPT = 8, 4  # phantoms that are learnt beside corrections, and on which forgetting is measured
@@ -43,12 +56,18 @@ WHOLE = 4.0  # mm: at this spacing the shared scans show their whole field of vi
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stage's network is trained: architecture, task, buffer size, phantoms' field of view in mm."""
+    """How a stage's network is trained: architecture, task, buffer size, phantoms' field of view in mm.
+
+    ``committee``: several networks may be trained apart for the same answer. ``negatives``: scans without a vertebra
+    are of use.
+    """
 
     architecture: type[nn.Module]
     task: Callable[[list[Subject]], Task]
     capacity: int
     field: tuple[tuple[float, float], tuple[float, float]]
+    committee: bool = False
+    negatives: bool = False
 
     @property
     def masks(self) -> bool:
@@ -58,7 +77,7 @@ class Recipe:
 
 RECIPES: dict[tuple[str, str], Recipe] = {
     ("anduin", "detection"): Recipe(SpineFCN, DetectionTask, 64, ((180, 160), (400, 330))),
-    ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150))),
+    ("anduin", "labelling"): Recipe(Btrfly, LabellingTask, 512, ((85, 110), (130, 150)), committee=True),
     ("anduin", "segmentation"): Recipe(VertebraUNet, SegmentationTask, 48, ((125, 135), (130, 140))),
     ("payer", "detection"): Recipe(SpineUNet, PayerDetectionTask, 64, ((180, 160), (400, 330))),
     ("payer", "labelling"): Recipe(SpatialConfigurationNet, PayerLabellingTask, 128, ((180, 160), (400, 330))),
@@ -71,6 +90,10 @@ RECIPES: dict[tuple[str, str], Recipe] = {
     ),
     ("attention", "detection"): Recipe(AttentionNet, AttentionTask, 400, ((125, 135), (300, 260))),
     ("attention", "segmentation"): Recipe(SegmentationNet, SpineMaskTask, 160, ((125, 135), (300, 260))),
+    ("combined", "labelling"): Recipe(
+        EvidenceNet, EvidenceTask, 256, ((150, 150), (220, 200)), committee=True, negatives=True
+    ),
+    ("combined", "context"): Recipe(ContextNet, ContextTask, 160, ((200, 180), (420, 330)), committee=True),
     ("lessmann", "labelling"): Recipe(RibNetwork, LessmannRibTask, 160, ((125, 135), (180, 180))),
     ("lessmann", "segmentation"): Recipe(IterativeFCN, LessmannTask, 160, ((125, 135), (180, 180))),
 }
@@ -91,6 +114,7 @@ def train_stage(
     own_masks: bool = False,
     member: int = 1,
     corrections: Path | None = None,
+    fold: Fold | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -106,6 +130,7 @@ def train_stage(
         member: number of the network in its committee (:func:`weights.load_committee`).
         corrections: a folder of results that people checked (:mod:`.corrections`): the shipped network learns from
             them, in its own width, beside the other sources, and is kept only if it forgets nothing.
+        fold: leave out these people of ``shared`` for a cross-validation.
 
     Returns:
         The file of weights.
@@ -129,7 +154,7 @@ def train_stage(
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     if member < 1:
         raise SpineError("--member counts from 1")
-    if member != 1 and recipe.architecture is not Btrfly:
+    if member != 1 and not recipe.committee:
         raise SpineError(f"{system} {stage} has no committee; leave out --member")
     subjects: list[Subject] = []
     if corrections is not None:
@@ -138,7 +163,10 @@ def train_stage(
             raise SpineError(f"nobody has checked any result in {corrections}; see review and apply-review")
         phantoms = phantoms or REHEARSED
     drawing = Pipeline(device=device) if own_masks else None
+    kept_aside = fold.leaves_out(scan_names(shared)) if fold and shared else set()
     for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
+        if SAME_PERSON.get(subject.name, subject.name) in kept_aside or subject.name in kept_aside:
+            continue
         subjects.append(subject)
         report(f"read {subject.name}: {len(subject.levels)} vertebrae")
     if not subjects:
@@ -181,6 +209,8 @@ def train_stage(
         "device": f"{place.type} ({platform.machine()})",
         "licence": "that of the material trained on; see DATA.md beside the shipped weights",
         **({"fine-tuned from": shipped.sha256} if corrections is not None else {}),
+        "fold": f"{fold.number}/{fold.count}" if fold else None,
+        "left out": sorted(kept_aside),
         "trained on": {
             source: [s.name for s in subjects if s.source == source] for source in ("real", "atlas", "phantom")
         },
@@ -197,6 +227,8 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
         yield from real_subjects(shared, spacing, recipe.masks)
         if stage == "detection" and spacing < WHOLE and not recipe.masks:
             yield from real_subjects(shared, WHOLE)
+        if recipe.negatives:
+            yield from negative_subjects(shared, spacing)
         yield from atlas_subjects(shared, spacing)
         if drawing is not None:
             yield from own_mask_subjects(shared, spacing, drawing)

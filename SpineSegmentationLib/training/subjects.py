@@ -17,11 +17,11 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import Level, may_follow
+from ..anatomy import SACRUM, Level, may_follow
 from ..errors import SpineError
 from ..evaluation.dataset import find_scans, read_annotation
 from ..io.ct import read_ct
-from ..labelling.sequence import DISTANCE
+from ..labelling.distances import DISTANCE
 from ..phantom import PhantomSpec, make_phantom
 from ..resampling import resample
 from ..spine import SpineBox
@@ -39,6 +39,7 @@ class Subject:
         levels: the annotated vertebrae, and ``positions`` (N, 3) their centroids in voxel indices z,y,x.
         spacing: mm, isotropic.
         source: ``"real"``, ``"atlas"`` or ``"phantom"``.
+        sacrum: the centre of S1 in voxel indices z,y,x, None where it is not known.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Subject:
     positions: np.ndarray
     spacing: float
     source: str = "real"
+    sacrum: np.ndarray | None = None
 
     @property
     def shape(self) -> np.ndarray:
@@ -126,6 +128,22 @@ def _body_centres(labels: np.ndarray) -> dict[Level, np.ndarray]:
     return centres
 
 
+def _first_sacral(labels: np.ndarray, centres: dict[Level, np.ndarray]) -> np.ndarray | None:
+    """Centre of the body of S1 in a label array: the thickest part of the sacrum below the last lumbar vertebra."""
+    last = max((level for level in centres if level.region == "lumbar"), key=lambda level: level.rank, default=None)
+    if last not in (Level.L5, Level.L6):
+        return None
+    distance = ndimage.distance_transform_edt(np.pad(labels == SACRUM, 1))[1:-1, 1:-1, 1:-1]
+    z, y, x = np.nonzero(distance)
+    if not len(z):
+        return None
+    places = np.stack([z, y, x], 1)
+    away = np.linalg.norm(places - centres[last], axis=1)
+    near = (away < away.min() * 1.9) & (np.abs(x - centres[last][2]) < 0.5 * away.min() + 2)
+    depth = distance[z, y, x] * near
+    return places[depth >= 0.8 * depth.max()].mean(0)
+
+
 def _make(
     name: str,
     ct: sitk.Image | None,
@@ -133,8 +151,9 @@ def _make(
     whole: bool,
     points: dict[Level, np.ndarray] | None,
     spacing: float,
+    sacrum: np.ndarray | None = None,
 ) -> Subject:
-    """Builds a subject; ``points`` in LPS mm, taken from the labels when None."""
+    """Builds a subject; ``points`` and the centre of S1 in LPS mm, taken from the labels when ``points`` is None."""
     hu = label_array = None
     if ct is not None:
         grid = resample(ct, spacing)
@@ -152,13 +171,17 @@ def _make(
         assert label_array is not None
         centres = _body_centres(label_array)
         levels, positions = tuple(centres), np.array(list(centres.values()))
+        first_sacral = _first_sacral(label_array, centres)
     else:
         levels = tuple(points)
         index = [grid.TransformPhysicalPointToContinuousIndex(np.asarray(p, float).tolist()) for p in points.values()]
-        positions = np.array(index)[:, ::-1]
+        positions = np.array(index).reshape(-1, 3)[:, ::-1]
+        first_sacral = None
+        if sacrum is not None:
+            first_sacral = np.array(grid.TransformPhysicalPointToContinuousIndex([float(v) for v in sacrum]))[::-1]
     kept = ~_cut_off(levels, positions.reshape(-1, 3) * spacing)
     levels = tuple(level for level, keep in zip(levels, kept, strict=True) if keep)
-    return Subject(name, hu, label_array, whole, levels, positions.reshape(-1, 3)[kept], spacing)
+    return Subject(name, hu, label_array, whole, levels, positions.reshape(-1, 3)[kept], spacing, sacrum=first_sacral)
 
 
 def _cut_off(levels: tuple[Level, ...], positions: np.ndarray) -> np.ndarray:
@@ -176,6 +199,12 @@ def read_points(path: Path) -> dict[Level, np.ndarray]:
     return {Level[p["label"]]: np.array(p["position"], float) for p in points if p["label"] in Level.__members__}
 
 
+def _read_sacrum(path: Path) -> np.ndarray | None:
+    """The centre of S1 in ``centroids.json`` (LPS mm), None where it is not annotated."""
+    points = json.loads(path.read_text())["points"]
+    return next((np.array(p["position"], float) for p in points if p["label"] == "S1"), None)
+
+
 VALIDATION = tuple((Path(__file__).parent / "validation.txt").read_text().split())
 """Cases that no training ever reads."""
 
@@ -184,15 +213,19 @@ BONES_ONLY = {"ts0328_boneonly": "totalseg_s0328"}
 """Real CT of which the bones alone keep their HU, and the atlas of the same person that names all tissues."""
 
 
+def scan_names(root: Path) -> list[str]:
+    """The annotated real CT under ``root/ct`` that may be trained on."""
+    return sorted(folder.name for folder in (root / "ct").iterdir() if folder.name not in VALIDATION)
+
+
 def real_subjects(root: Path, spacing: float, masks_only: bool = False) -> Iterator[Subject]:
     """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view.
 
     Args:
         masks_only: leave out those without a mask.
     """
-    for folder in sorted((root / "ct").iterdir()):
-        if folder.name in VALIDATION:
-            continue
+    for name in scan_names(root):
+        folder = root / "ct" / name
         path = folder / "ct_4mm.nii.gz" if spacing == 4 else folder / "ct.nii.gz"
         if not path.exists():
             path = folder / "ct.nii.gz"
@@ -208,7 +241,14 @@ def real_subjects(root: Path, spacing: float, masks_only: bool = False) -> Itera
             folder.name in BONES_ONLY,
             read_points(folder / "centroids.json"),
             spacing,
+            _read_sacrum(folder / "centroids.json"),
         )
+
+
+def negative_subjects(root: Path, spacing: float) -> Iterator[Subject]:
+    """Real CT under ``root/negatives`` that shows no vertebra."""
+    for folder in sorted((root / "negatives").glob("*/ct.nii.gz")):
+        yield _make(folder.parent.name, sitk.ReadImage(str(folder)), None, False, {}, spacing)
 
 
 def atlas_subjects(root: Path, spacing: float) -> Iterator[Subject]:
@@ -251,5 +291,6 @@ def phantom_subjects(
         points = {p.level: np.array(p.position) for p in phantom.centroids}
         if points:
             labels = phantom.label_map if spacing <= 2 else None
-            subject = _make(f"phantom{number}", phantom.ct, labels, False, points, spacing)
+            sacrum = None if phantom.sacrum is None else np.array(phantom.sacrum)
+            subject = _make(f"phantom{number}", phantom.ct, labels, False, points, spacing, sacrum)
             yield replace(subject, source="phantom")

@@ -93,10 +93,10 @@ def degraded(view: Tensor, rng: np.random.Generator) -> Tensor:
     return view
 
 
-def batched(views: list[Tensor]) -> Tensor:
-    """A batch of the largest size, air beyond each view."""
+def batched(views: list[Tensor], fill: float = -1000.0) -> Tensor:
+    """A batch of the largest size; beyond each view lies ``fill``, air if nothing else is said."""
     rows, columns = max(v.shape[1] for v in views), max(v.shape[2] for v in views)
-    batch = torch.full((len(views), views[0].shape[0], rows, columns), -1000.0)
+    batch = torch.full((len(views), views[0].shape[0], rows, columns), fill)
     for target, view in zip(batch, views, strict=True):
         target[:, : view.shape[1], : view.shape[2]] = view
     return batch

@@ -73,5 +73,6 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "own_masks": False,
         "member": 2,
         "corrections": None,
+        "fold": None,
     }
     assert "w.safetensors" in capsys.readouterr().out

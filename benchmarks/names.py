@@ -1,0 +1,195 @@
+"""Cross-validation of the names: people whom the networks had not learnt from, whole and in windows.
+
+    python benchmarks/names.py DATA --folds DIR... [--output DIR]
+
+DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING). Every DIR holds what ``train labelling --system combined --fold
+K/N`` and ``train context --system combined --fold K/N`` wrote: networks, and the cards that say who was left out. Those
+people are detected and named with these networks alone, once with every kind of evidence and with some of it. Beside
+the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json`` and
+``results.md``.
+"""
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from measuring import markdown, measured, write_results
+from robustness import windows
+from safetensors.torch import load_file
+
+from SpineSegmentationLib.device import Runner
+from SpineSegmentationLib.evaluation.confidence import area_under_curve
+from SpineSegmentationLib.evaluation.metrics import labelling_scores
+from SpineSegmentationLib.io.values import read_json
+from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller
+from SpineSegmentationLib.networks.context import ContextNet
+from SpineSegmentationLib.networks.evidence import EvidenceNet
+from SpineSegmentationLib.numbering import Certainty
+from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
+from SpineSegmentationLib.training.subjects import BONES_ONLY, read_points
+
+WINDOWS = 1
+"""With a landmark, and as many without, per scan."""
+
+EVIDENCE = {
+    "projections": replace(WORTH, patch=0.0, context=0.0),
+    "projections, patch": replace(WORTH, context=0.0),
+    "projections, context": replace(WORTH, patch=0.0),
+    "patch, context": replace(WORTH, projections=0.0),
+    "all": WORTH,
+}
+TABLE = {
+    "evidence": ("evidence", ""), "views": ("views", "d"), "id_rate": ("id.rate", ".3f"), "worst": ("worst", ".2f"),
+    "right": ("wholly right", ".3f"), "area": ("area under the ROC curve, names", ".3f"),
+}  # fmt: skip
+RELIABILITY = {
+    "verdict": ("verdict", ""), "views": ("views", "d"), "right": ("named right", "d"),
+    "mean": ("mean probability", ".2f"),
+}  # fmt: skip
+WRONG = {
+    "scan": ("scan", ""), "view": ("view", ""), "levels": ("levels", ""), "found": ("found", ""),
+    "id_rate": ("id.rate", ".2f"), "verdict": ("verdict", ""), "probability": ("probability", ".2f"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One view of a scan, named by some evidence."""
+
+    scan: str
+    view: str
+    evidence: str
+    truth: Centroids
+    found: Centroids
+
+    @property
+    def id_rate(self) -> float:
+        return labelling_scores(self.truth, self.found).id_rate
+
+    @property
+    def right(self) -> bool:
+        return self.id_rate == 1.0
+
+    @property
+    def probability(self) -> float:
+        return self.found.numbering.readings[0].probability if self.found.numbering else 0.0
+
+    @property
+    def certainty(self) -> Certainty:
+        return self.found.numbering.certainty if self.found.numbering else Certainty.UNKNOWN
+
+
+def views_of(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
+    """The scan, and windows of it with and without a landmark."""
+    yield "whole", ct
+    for landmark in (True, False):
+        rng = np.random.default_rng([seed, landmark])
+        for window in itertools.islice(windows(ct, truth, rng, landmark), WINDOWS):
+            yield f"window {'with' if landmark else 'without'} a landmark", window
+
+
+def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
+    """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence."""
+    labeller = pipeline.stage("labelling")
+    assert isinstance(labeller, CombinedLabeller)
+    for reader, name, architecture in (
+        (labeller.evidence, "combined-labelling", EvidenceNet),
+        (labeller.context, "combined-context", ContextNet),
+    ):
+        network = architecture("compact")
+        network.load_state_dict({key: value.float() for key, value in load_file(fold / f"{name}.safetensors").items()})
+        reader.runners = (Runner(network, torch.device("cpu")),)
+    for number, scan in enumerate(read_json(fold / "combined-labelling.json")["left out"]):
+        if scan in BONES_ONLY:
+            continue
+        points = read_points(data / "ct" / scan / "centroids.json")
+        whole = Centroids(tuple(Centroid(level, tuple(position)) for level, position in points.items()))
+        ct = sitk.ReadImage(str(data / "ct" / scan / "ct.nii.gz"))
+        for view, image in views_of(ct, whole, number):
+            print(scan, view, file=sys.stderr)
+            field = SpineBox.of_image(image)
+            seen = field.contains(whole.positions)
+            truth = whole.only(point.level for point, shown in zip(whole, seen, strict=True) if shown)
+            box = pipeline.stage("detection")(image)
+            inside = box.intersection(field) if box else None
+            candidates = labeller.candidates(image, inside) if inside else []
+            heights = labeller.context(image)
+            for evidence, worth in EVIDENCE.items():
+                labeller.worth = worth
+                found = labeller.named(image, inside, candidates, heights) if inside else Centroids()
+                yield Answer(scan, view, evidence, truth, found)
+
+
+def row(evidence: str, given: list[Answer]) -> dict:
+    """How well the names are told by some evidence."""
+    scores = [labelling_scores(one.truth, one.found) for one in given]
+    names = [(score.confidence[level], right) for score in scores for level, right in score.right.items()]
+    rates = [one.id_rate for one in given]
+    area = area_under_curve([c for c, hit in names if hit], [c for c, hit in names if not hit])
+    return {
+        "evidence": evidence,
+        "views": len(given),
+        "id_rate": float(np.mean(rates)),
+        "worst": min(rates),
+        "right": float(np.mean([one.right for one in given])),
+        "area": area,
+    }
+
+
+def reliability(given: list[Answer]) -> list[dict]:
+    """How often the names are right by the verdict on them."""
+    rows = []
+    for certainty in Certainty:
+        mine = [one for one in given if one.certainty is certainty and len(one.found)]
+        if mine:
+            mean = float(np.mean([one.probability for one in mine]))
+            right = sum(one.right for one in mine)
+            rows.append({"verdict": certainty.value, "views": len(mine), "right": right, "mean": mean})
+    return rows
+
+
+def span(levels: tuple) -> str:
+    return f"{levels[0].name}-{levels[-1].name}" if levels else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--folds", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--output", type=Path, default=Path("runs/names"))
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    pipeline = Pipeline("combined", "cpu")
+    found = [answer for fold in arguments.folds for answer in answers(pipeline, arguments.data, fold)]
+    by_evidence = {name: [one for one in found if one.evidence == name] for name in EVIDENCE}
+    whole = {name: [one for one in mine if one.view == "whole"] for name, mine in by_evidence.items()}
+    best = by_evidence["all"]
+    wrong = [
+        {
+            "scan": one.scan, "view": one.view, "levels": span(one.truth.levels), "found": span(one.found.levels),
+            "id_rate": one.id_rate, "verdict": one.certainty.value, "probability": one.probability,
+        }
+        for one in best if not one.right
+    ]  # fmt: skip
+    tables = {
+        "Whole scans": (TABLE, [row(name, mine) for name, mine in whole.items()]),
+        "Whole scans and windows": (TABLE, [row(name, mine) for name, mine in by_evidence.items()]),
+        "Reliability of the verdict": (RELIABILITY, reliability(best)),
+        "Not wholly right, all evidence": (WRONG, wrong),
+    }
+    text = [part for name, (columns, rows) in tables.items() for part in (f"{name}", markdown(columns, rows))]
+    (arguments.output / "results.md").write_text("\n\n".join(text) + "\n")
+    values = {name: rows for name, (_, rows) in tables.items()}
+    write_results({**measured(pipeline), **values}, arguments.output / "results.json")
+    print("\n\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
