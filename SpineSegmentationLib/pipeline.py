@@ -27,6 +27,7 @@ from .labelling.combined import CombinedLabeller
 from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
 from .labelling.payer import PayerLabeller
+from .numbering import Certainty
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.attention import AttentionSegmenter
 from .segmentation.column import Column, Instances
@@ -97,6 +98,9 @@ SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
     "lessmann": LessmannSegmenter,
     "attention": AttentionSegmenter,
 }
+
+ASSUMING = ("combined", "anduin")
+"""Labellers whose attribute ``usual`` may be set: the person has twelve thoracic and five lumbar vertebrae."""
 
 T = TypeVar("T")
 
@@ -175,12 +179,13 @@ class Pipeline:
         weights: a folder that ``train`` wrote; what is not there comes from the shipped weights.
         detector, labeller, segmenter: names in ``DETECTORS``, ``LABELLERS`` and ``SEGMENTERS``, instead of the
             system's own.
+        assume_usual: name no T13 and no L6, and let no T12 be missing.
 
     Attributes:
         stages: the names of the three stages.
 
     Raises:
-        SpineError: unknown system, stage or device.
+        SpineError: unknown system, stage or device, or a labeller that cannot assume that.
     """
 
     def __init__(
@@ -192,6 +197,7 @@ class Pipeline:
         detector: str | None = None,
         labeller: str | None = None,
         segmenter: str | None = None,
+        assume_usual: bool = False,
     ) -> None:
         own = named(system)
         self.system = system
@@ -203,6 +209,10 @@ class Pipeline:
             "labelling": _named("labeller", self.stages.labeller, LABELLERS),
             "segmentation": _named("segmenter", self.stages.segmenter, SEGMENTERS),
         }
+        if assume_usual and self.stages.labeller not in ASSUMING:
+            able = ", ".join(ASSUMING)
+            raise SpineError(f"the labeller {self.stages.labeller} cannot assume a usual column; able are {able}")
+        self.assume_usual = assume_usual
         self._made: dict[str, Detector | Labeller | Segmenter] = {}
 
     def stage(self, name: str) -> Detector | Labeller | Segmenter:
@@ -213,7 +223,10 @@ class Pipeline:
         """
         if name not in self._made:
             with preferring(self.weights):
-                self._made[name] = self._makers[name](self.device)
+                made = self._makers[name](self.device)
+            if name == "labelling" and self.assume_usual:
+                made.usual = True
+            self._made[name] = made
         return self._made[name]
 
     def run(
@@ -301,6 +314,8 @@ class Pipeline:
                     centroids = Centroids(centroids.points, centroids.numbering)
                 if not centroids:
                     warnings.append("no vertebra was recognised in the spine box")
+                elif centroids.numbering and centroids.numbering.certainty is not Certainty.CERTAIN:
+                    warnings.append(centroids.numbering.sentence)
             show(Findings(box, centroids, {}))
         wanted = centroids if only is None else centroids.only(only)
         for level in sorted(set(only or ()) - set(wanted.levels), key=lambda level: level.rank):

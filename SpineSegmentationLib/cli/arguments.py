@@ -52,6 +52,10 @@ def add_system(parser: argparse.ArgumentParser, last: str) -> None:
     for role in ROLES[: ROLES.index(last) + 1]:
         parser.add_argument(f"--{role}", metavar="NAME", help=f"this {role} instead of the system's own")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="weights that train wrote, before the shipped ones")
+    if last != "detector":
+        parser.add_argument(
+            "--assume-usual", action="store_true", help="name no T13 and no L6, and let no T12 be missing"
+        )
 
 
 def add_box(parser: argparse._ActionsContainer) -> None:

@@ -57,6 +57,7 @@ def order_of(until: str, arguments: argparse.Namespace, scans: Sequence[Path]) -
         box,
         centroids,
         getattr(arguments, "only", None),
+        getattr(arguments, "assume_usual", False),
         arguments.series,
         arguments.force,
         arguments.overwrite,

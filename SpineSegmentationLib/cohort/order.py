@@ -25,6 +25,7 @@ class Order:
         system, device: as in :class:`pipeline.Pipeline`; ``replaced`` are the names of other stages, by role.
         box, centroids: given instead of detected and found; for one scan alone.
         only: segment these vertebrae alone.
+        assume_usual: as in :class:`pipeline.Pipeline`.
         series, force: as in :func:`io.ct.read_ct`.
         overwrite: replace results that are there.
         extras: what is written besides, for other programs.
@@ -39,6 +40,7 @@ class Order:
     box: SpineBox | None = None
     centroids: Path | None = None
     only: tuple[Level, ...] | None = None
+    assume_usual: bool = False
     series: str | None = None
     force: bool = False
     overwrite: bool = False
@@ -51,7 +53,9 @@ class Order:
         Raises:
             SpineError: unknown names or device; weights missing or damaged.
         """
-        pipeline = Pipeline(self.system, self.device, weights=self.weights, **self.replaced)
+        pipeline = Pipeline(
+            self.system, self.device, weights=self.weights, assume_usual=self.assume_usual, **self.replaced
+        )
         for stage in self.stages:
             pipeline.stage(stage)
         return pipeline
@@ -79,6 +83,7 @@ class Order:
             "centroids": str(self.centroids) if self.centroids else None,
             "centroids_sha256": digest,
             "only": [level.name for level in self.only] if self.only else None,
+            "assume_usual": self.assume_usual,
             "series": self.series,
             "force": self.force,
             **({"extras": extras} if (extras := self.extras.names()) else {}),
@@ -100,7 +105,8 @@ def difference(run: dict[str, Any], order: Order, pipeline: Pipeline) -> str | N
         stages = run.get("stages")
         return f"with other stages ({', '.join(stages.values()) if isinstance(stages, dict) else 'not recorded'})"
     if plain(run.get("given")) != plain(order.given()):
-        return "with other options (--box, --centroids, --only, --series, --force, or for other programs)"
+        options = "--box, --centroids, --only, --assume-usual, --series, --force, or for other programs"
+        return f"with other options ({options})"
     for stage, used in run.get("weights", {}).items():
         if [one["sha256"] for one in used] != [one.sha256 for one in pipeline.stage(stage).weights]:
             return f"with other weights for {stage}"

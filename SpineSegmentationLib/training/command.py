@@ -28,8 +28,8 @@ from ..networks.payer_unet import PointedUNet, SpineUNet
 from ..pipeline import Pipeline
 from .anduin_labelling import LabellingTask
 from .attention import AttentionTask, SpineMaskTask
-from .corrections import RATE, check_forgetting, corrected_subjects, forgetting, mean_loss
 from .context import ContextTask
+from .corrections import RATE, check_forgetting, corrected_subjects, forgetting, mean_loss
 from .detection import DetectionTask, PayerDetectionTask
 from .evidence import EvidenceTask
 from .folds import SAME_PERSON, Fold
