@@ -130,4 +130,4 @@ def test_the_context_loss_counts_known_rows_alone():
     known = type(window)(window.sagittal, window.coronal, np.full(len(window.heights), np.nan, np.float32))
     known.heights[0] = 2.0 + 4.0
     # |2 - 6| / e^2 + 2 in the one row that is known.
-    assert float(task.loss(Network(), [known])) == pytest.approx(4 / np.exp(2) + 2, rel=1e-5)
+    assert task.loss(Network(), [known]).item() == pytest.approx(4 / np.exp(2) + 2, rel=1e-5)
