@@ -8,8 +8,6 @@ from typing import Any
 
 from .. import __version__, registry
 from ..anatomy import COLUMN
-from ..foreign.codes import TABLES
-from ..io.values import read_json
 from ..systems import DEFAULT, SYSTEMS, UNTRAINED
 from .console import OK, Console, aligned
 
@@ -38,6 +36,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def described() -> dict[str, Any]:
     """What is installed, for programs."""
+    from ..foreign.codes import TABLES
+    from ..io.values import read_json
+
     place = next((place for place in registry.FOLDERS if (place / registry.REGISTRY).is_file()), None)
     weights = read_json(place / registry.REGISTRY) if place is not None else {}
     return {
