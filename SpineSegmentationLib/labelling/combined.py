@@ -18,6 +18,7 @@ import torch
 
 from ..anatomy import COLUMN
 from ..networks.evidence import S1
+from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller
 from .context import ContextReader, Heights
@@ -80,7 +81,11 @@ class CombinedLabeller:
         return self.named(ct, box, self.candidates(ct, box), self.context(ct))
 
     def named(self, ct: sitk.Image, box: SpineBox, candidates: list[Candidate], heights: Heights) -> Centroids:
-        """The column among candidates and what the patches show beyond them, with the verdict on the names."""
+        """The column among candidates and what the patches show beyond them, with the verdict on the names.
+
+        They are certain only where a landmark was recognised and none contradicts: networks that agree may all be
+        wrong by one level, and long columns make them sure of it.
+        """
         patch_of = self._hear(ct, heights, candidates)
         column = best_sequence(list(patch_of), self.worth.projections, usual=self.usual)
         bodies = {one.position for one, patch in patch_of.items() if patch.vertebra > 0}
@@ -93,7 +98,12 @@ class CombinedLabeller:
             return column
         patch_at = {one.position: patch for one, patch in patch_of.items()}
         seen = {p.level: patch_at[p.position] for p in column if p.position in patch_at}
-        return replace(column, numbering=replace(column.numbering, evidence=landmarks(column.levels, seen)))
+        found = landmarks(column.levels, seen)
+        certainty = column.numbering.certainty
+        if certainty is Certainty.CERTAIN and (not found.seen or found.against):
+            certainty = Certainty.DOUBTFUL
+        verdict = replace(column.numbering, certainty=certainty, evidence=found.phrases)
+        return Centroids(column.points, verdict)
 
     def _hear(self, ct: sitk.Image, heights: Heights, candidates: list[Candidate]) -> dict[Candidate, Evidence]:
         """Candidates with what their surroundings and their height in the body say, and the patches' evidence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +16,21 @@ CONTRADICTS = 2.0  # nats: least log odds, on both sides, to speak of a rib wher
 SHARE = 0.5  # least share of C1 and C2 in a patch to speak of the dens
 
 
-def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> tuple[str, ...]:
-    """One phrase for every landmark of a named column.
+class Landmarks(NamedTuple):
+    """Phrases on what speaks for the names of a column, and on what against."""
+
+    seen: tuple[str, ...]
+    against: tuple[str, ...]
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """For a person: both, and that there is no landmark if there is none."""
+        none = "no landmark was recognised: neither C1 or C2 nor first rib, last rib or sacrum"
+        return (*(self.seen or (none,)), *(f"but {phrase}" for phrase in self.against))
+
+
+def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> Landmarks:
+    """The landmarks of a named column.
 
     Args:
         levels: of the column from the head down.
@@ -33,14 +47,13 @@ def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> tuple[
         found.append(f"last rib at {last.name} {_sides(seen[last])}")
     if levels and levels[-1] in seen and levels[-1].region == "lumbar" and seen[levels[-1]].sacrum > SEEN:
         found.append(f"sacrum below {levels[-1].name}")
-    if not found:
-        found.append("no landmark in view: neither C2 nor first rib, last rib or sacrum")
+    against = []
     for level in levels:
         if level in seen and level.region != "thoracic" and seen[level].ribs.min() > CONTRADICTS:
-            found.append(f"but ribs seen at {level.name}")
+            against.append(f"ribs seen at {level.name}")
         if level in seen and level.region == "thoracic" and seen[level].ribs.max() < -CONTRADICTS:
-            found.append(f"but no rib seen at {level.name}")
-    return tuple(found)
+            against.append(f"no rib seen at {level.name}")
+    return Landmarks(tuple(found), tuple(against))
 
 
 def _ends(ribbed: Evidence, bare: Evidence) -> bool:

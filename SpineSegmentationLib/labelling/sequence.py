@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import COLUMN, may_follow
-from ..spine import Centroid, Centroids
+from ..spine import Centroid, Centroids, rounded
 from .distances import BETWEEN_PEOPLE, DISTANCE, VARIANT, WITHIN_PERSON, is_variant, score
 from .verdict import verdict
 
@@ -29,7 +29,7 @@ class Candidate:
     """A place that may be a vertebra.
 
     Attributes:
-        position: LPS mm.
+        position: LPS mm, rounded as centroids are, so that a centroid tells the candidate it comes from.
         probability: that it is one, 0..1.
         levels: probability of each level of ``COLUMN`` if it is one, (26,).
         evidence: what else speaks for each level, in nats against chance and already weighed, (26,); 0 for nothing.
@@ -39,6 +39,9 @@ class Candidate:
     probability: float
     levels: np.ndarray
     evidence: np.ndarray | float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", rounded(self.position))
 
 
 def _steps() -> list[tuple[int, int, float, float, int | None]]:

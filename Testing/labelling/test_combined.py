@@ -5,8 +5,13 @@ import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.combined import Place, joined, near
+from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Place, joined, near
+from SpineSegmentationLib.labelling.context import Heights
+from SpineSegmentationLib.labelling.evidence import Evidence
 from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
+from SpineSegmentationLib.networks.evidence import PLACES
+from SpineSegmentationLib.numbering import Certainty
+from SpineSegmentationLib.spine import SpineBox
 
 
 def candidate(position, probability=0.8, **levels):
@@ -70,3 +75,42 @@ def test_what_the_witness_does_not_see_is_doubted():
     doubted = [joined(c, Place(c.position, 0.0)) for c in own]
     assert best_sequence(seen).levels == (Level.L1, Level.L2, Level.L3, Level.L4)
     assert [c.probability for c in doubted] == [0.1] * 4
+
+
+PLACES_MM = [(1 / 3, 2 / 3, -25.0 * k - 1 / 7) for k in range(6)]  # of C7 to T5, no whole thousandths of a mm
+
+
+@pytest.fixture
+def labeller():
+    """The labeller with stand-ins: projections that see the middle four vertebrae, patches that see all six."""
+    levels = [Level.C7, Level.T1, Level.T2, Level.T3, Level.T4, Level.T5]
+
+    def read(ct, positions):
+        away = np.linalg.norm(np.array(positions)[:, None] - np.array(PLACES_MM)[None], axis=2)
+        nearest = away.argmin(1)
+        shares = np.full((len(positions), PLACES), -8.0)
+        shares[np.arange(len(positions)), [levels[k].rank for k in nearest]] = -0.05
+        ribs = np.where(nearest > 0, 4.0, -4.0)
+        return Evidence(shares, 6 - away.min(1), np.stack([ribs, ribs], 1), np.full(len(positions), -4.0))
+
+    made = CombinedLabeller.__new__(CombinedLabeller)
+    made.worth, made.evidence = WORTH, read
+    made.context = lambda ct: Heights(0.0, np.stack([np.full(2, 300.0), np.full(2, 6.0)])[None])
+    found = [candidate(place, 0.9, **{level.name: 1.0}) for place, level in zip(PLACES_MM, levels, strict=True)]
+    made.candidates = lambda ct, box: found[1:5]
+    return made
+
+
+def test_patches_lead_on_and_landmarks_are_told(labeller):
+    found = labeller(sitk.Image([2, 2, 2], sitk.sitkInt16), SpineBox((-90, -90, -400), (90, 90, 90)))
+    assert [level.name for level in found.levels] == ["C7", "T1", "T2", "T3", "T4", "T5"]
+    assert found.numbering.evidence == ("first rib at T1 on both sides",)
+    assert found.numbering.certainty is Certainty.CERTAIN
+
+
+def test_the_patches_lead_nowhere_outside_the_box(labeller):
+    found = labeller(sitk.Image([2, 2, 2], sitk.sitkInt16), SpineBox((-90, -90, -110), (90, 90, -15)))
+    assert [level.name for level in found.levels] == ["T1", "T2", "T3", "T4"]
+    # Without C7 nobody can tell that the rib at T1 is the first.
+    assert found.numbering.certainty is not Certainty.CERTAIN
+    assert found.numbering.evidence[0].startswith("no landmark")
