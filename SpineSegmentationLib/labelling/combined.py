@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..anatomy import COLUMN
+from ..anatomy import COLUMN, Level
 from ..networks.evidence import S1
 from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
@@ -28,8 +28,10 @@ from .payer import PayerLabeller
 from .sequence import Candidate, best_sequence
 from .walk import beyond
 
-NEUTRAL = 0.5  # probability of a vertebra that only the patches show
-SUREST = 5.0  # nats: more than this no patch can say for or against a body
+SURE_OF_ONE = 0.5  # a column of which no vertebra is this likely to be one is none
+AIR_BELOW = -300.0  # HU
+NEUTRAL = 0.7  # probability of a vertebra that only the patches show
+SUREST = 5.0  # nats: more than this no patch can say against a body
 
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
 SEEN = 0.3  # least probability for the witness to correct a place
@@ -98,9 +100,12 @@ class CombinedLabeller:
             return column
         patch_at = {one.position: patch for one, patch in patch_of.items()}
         seen = {p.level: patch_at[p.position] for p in column if p.position in patch_at}
+        if max(one.probability for one in patch_of if one.position in {p.position for p in column}) < SURE_OF_ONE:
+            return Centroids()
         found = landmarks(column.levels, seen)
+        found = found._replace(against=(*found.against, *open_ends(ct, column)))
         certainty = column.numbering.certainty
-        if certainty is Certainty.CERTAIN and (not found.seen or found.against):
+        if certainty is Certainty.CERTAIN and (not found.anchored or found.against):
             certainty = Certainty.DOUBTFUL
         verdict = replace(column.numbering, certainty=certainty, evidence=found.phrases)
         return Centroids(column.points, verdict)
@@ -125,6 +130,27 @@ class CombinedLabeller:
         return [joined(one, near(heatmaps, image, one.position)) for one in self.projections.candidates(ct, box)]
 
 
+def open_ends(ct: sitk.Image, column: Centroids) -> list[str]:
+    """Phrases on ends of a column beyond which the scan goes on: the next vertebra should have been seen."""
+    phrases = []
+    scan = SpineBox.of_image(ct)
+    ends = (("above", column.points, {Level.C1}), ("below", column.points[::-1], {Level.L5, Level.L6}))
+    for where, (end, *others), last in ends:
+        if end.level in last or not others:
+            continue
+        step = np.subtract(end.position, others[0].position)
+        next_one = np.add(end.position, step)
+        if scan.contains([np.add(next_one, 0.4 * step)])[0] and _is_tissue(ct, next_one):
+            phrases.append(f"nothing was recognised {where} {end.level.name}, though the scan goes on")
+    return phrases
+
+
+def _is_tissue(ct: sitk.Image, position: np.ndarray) -> bool:
+    """Whether a place in the scan (LPS mm) is neither air nor blanked."""
+    index = np.rint(ct.TransformPhysicalPointToContinuousIndex([float(v) for v in position])).astype(int)
+    return bool(ct[[int(v) for v in np.clip(index, 0, np.array(ct.GetSize()) - 1)]] > AIR_BELOW)
+
+
 def heard(one: Candidate, patch: Evidence, heights: np.ndarray, worth: Worth = WORTH) -> Candidate:
     """A candidate with what its surroundings (a single row of evidence) and its height (27,) say.
 
@@ -132,7 +158,7 @@ def heard(one: Candidate, patch: Evidence, heights: np.ndarray, worth: Worth = W
     """
     chance = np.log(len(heights))
     evidence = worth.patch * (patch.levels + chance) + worth.context * (heights + chance)
-    odds = np.clip(patch.vertebra, -SUREST, SUREST) - np.logaddexp(0, _odds(np.exp(patch.levels[S1])))
+    odds = max(min(float(patch.vertebra), 0.0), -SUREST) - np.logaddexp(0, _odds(np.exp(patch.levels[S1])))
     p = float(np.clip(one.probability, 1e-3, 1 - 1e-3))
     probability = 1 / (1 + np.exp(-(_odds(p) + worth.body * odds)))
     return replace(one, probability=float(probability), evidence=evidence[: len(COLUMN)])

@@ -17,10 +17,15 @@ SHARE = 0.5  # least share of C1 and C2 in a patch to speak of the dens
 
 
 class Landmarks(NamedTuple):
-    """Phrases on what speaks for the names of a column, and on what against."""
+    """Phrases on what speaks for the names of a column, and on what against.
+
+    ``anchored``: whether one is among them that rarely deceives. The last rib is none: in many people it is short,
+    missing, or lies across the vertebra below.
+    """
 
     seen: tuple[str, ...]
     against: tuple[str, ...]
+    anchored: bool
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -42,18 +47,20 @@ def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> Landma
         found.append(f"{' and '.join(level.name for level in top)} told by their shape")
     if Level.C7 in seen and Level.T1 in seen and _ends(seen[Level.T1], seen[Level.C7]):
         found.append(f"first rib at T1 {_sides(seen[Level.T1])}")
+    anchors = len(found)
     last, below = _last_thoracic(levels)
     if last in seen and below in seen and _ends(seen[last], seen[below]):
         found.append(f"last rib at {last.name} {_sides(seen[last])}")
     if levels and levels[-1] in seen and levels[-1].region == "lumbar" and seen[levels[-1]].sacrum > SEEN:
         found.append(f"sacrum below {levels[-1].name}")
+        anchors += 1
     against = []
     for level in levels:
         if level in seen and level.region != "thoracic" and seen[level].ribs.min() > CONTRADICTS:
             against.append(f"ribs seen at {level.name}")
         if level in seen and level.region == "thoracic" and seen[level].ribs.max() < -CONTRADICTS:
             against.append(f"no rib seen at {level.name}")
-    return Landmarks(tuple(found), tuple(against))
+    return Landmarks(tuple(found), tuple(against), anchors > 0)
 
 
 def _ends(ribbed: Evidence, bare: Evidence) -> bool:

@@ -73,10 +73,15 @@ def _step_scores(upper: Candidate, lower: Candidate, size: float = 1.0, spread: 
 
 
 def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
-    """Log odds of being a vertebra plus log likelihood of each level against chance."""
+    """Log odds of being a vertebra plus log likelihood of each level, against the likeliest.
+
+    What speaks for a name does not make a vertebra of a place; a clear name does a little.
+    """
     p = np.clip(candidate.probability, 1e-3, 1 - 1e-3)
     levels = np.clip(candidate.levels / candidate.levels.sum(), 1e-4, None)
-    return np.log(p / (1 - p)) + 1.5 + sharpness * np.log(levels * len(COLUMN)) + candidate.evidence
+    chance = np.log(levels * len(COLUMN))
+    names = sharpness * chance + candidate.evidence
+    return np.log(p / (1 - p)) + 1.5 + SHARPNESS * chance.max() + names - names.max()
 
 
 def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, usual: bool = False) -> Centroids:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEPS = (0.75, 0.9, 1.05, 1.2, 1.35)  # places looked at, in steps of the neighbours' distance
-SURE = 1.0  # nats: least log odds of a body to walk on to it
+SURE = 2.5  # nats: least log odds of a body to walk on to it
 CLOSE = 0.6  # of a step: nearer than this, it is the same vertebra
 GAP = 1.55  # of the usual step: a longer one has room for another vertebra
 FARTHEST = 8  # steps beyond each end
+ENOUGH = 4  # sure vertebrae that show a way
 
 Ask = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Positions (N, 3) in LPS mm to the log odds (N,) of a body's centre there; -inf outside the box."""
@@ -24,10 +25,10 @@ def beyond(column: NDArray[np.float64], ask: Ask) -> NDArray[np.float64]:
     """Positions (M, 3) of bodies that continue a column (N, 3) upwards and downwards or lie in its gaps, LPS mm.
 
     Args:
-        column: at least two sure vertebrae from the head down.
+        column: the sure vertebrae from the head down; fewer than ``ENOUGH`` show no way.
         ask: what the patches say.
     """
-    if len(column) < 2:
+    if len(column) < ENOUGH:
         return np.zeros((0, 3))
     found: list[NDArray[np.float64]] = []
     usual = np.linalg.norm(np.diff(column, axis=0), axis=1)

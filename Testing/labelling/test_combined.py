@@ -5,13 +5,13 @@ import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Place, joined, near
+from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Place, joined, near, open_ends
 from SpineSegmentationLib.labelling.context import Heights
 from SpineSegmentationLib.labelling.evidence import Evidence
 from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
 from SpineSegmentationLib.networks.evidence import PLACES
 from SpineSegmentationLib.numbering import Certainty
-from SpineSegmentationLib.spine import SpineBox
+from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 
 
 def candidate(position, probability=0.8, **levels):
@@ -114,3 +114,30 @@ def test_the_patches_lead_nowhere_outside_the_box(labeller):
     # Without C7 nobody can tell that the rib at T1 is the first.
     assert found.numbering.certainty is not Certainty.CERTAIN
     assert found.numbering.evidence[0].startswith("no landmark")
+
+
+def test_a_column_without_a_likely_vertebra_is_none(labeller):
+    labeller.evidence = lambda ct, positions: Evidence(
+        np.full((len(positions), PLACES), -3.0),
+        np.full(len(positions), -5.0),
+        np.zeros((len(positions), 2)),
+        np.zeros(len(positions)),
+    )
+    assert len(labeller(sitk.Image([2, 2, 2], sitk.sitkInt16), SpineBox((-90, -90, -400), (90, 90, 90)))) == 0
+
+
+@pytest.mark.parametrize(
+    ("upper", "levels", "hu", "expected"),
+    [
+        (0.0, (Level.L3, Level.L4), 40, "nothing was recognised below L4, though the scan goes on"),
+        (0.0, (Level.L4, Level.L5), 40, ""),
+        (0.0, (Level.L3, Level.L4), -1000, ""),
+        (-95.0, (Level.C3, Level.C4), 40, "nothing was recognised above C3, though the scan goes on"),
+    ],
+)
+def test_ends_beyond_which_the_scan_goes_on(upper, levels, hu, expected):
+    image = sitk.Image([5, 5, 160], sitk.sitkInt16) + hu
+    image.SetOrigin((-2.0, -2.0, -120.0))
+    column = Centroids(tuple(Centroid(level, (0, 0, upper - 18.0 * k)) for k, level in enumerate(levels)))
+    found = [phrase for phrase in open_ends(image, column) if not phrase.startswith("nothing was recognised above L")]
+    assert found == ([expected] if expected else [])

@@ -41,7 +41,7 @@ def test_clear_evidence_is_taken_as_it_is():
     found = best_sequence(candidates(places))
     assert found.levels == tuple(places)
     assert np.allclose(found.positions, list(places.values()), rtol=0, atol=1e-3)
-    assert min(p.confidence for p in found) > 0.95
+    assert min(p.confidence for p in found) > 0.9
 
 
 def test_no_candidates_give_no_column():

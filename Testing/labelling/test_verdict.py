@@ -15,6 +15,7 @@ L = Level
 @pytest.fixture(autouse=True)
 def no_temperature(monkeypatch):
     monkeypatch.setattr(module, "TEMPERATURE", 1.0)
+    monkeypatch.setattr(module, "OFF_BY_ONE", 0.0)
 
 
 def says(**nats):
@@ -81,3 +82,26 @@ def test_the_probabilities_of_all_readings_sum_to_one():
     found, _ = module.ways(3, False)
     assert len({tuple(way) for way in found.tolist()}) == len(found)
     assert all(0 < confidence <= 1 for confidence in confidences)
+
+
+def test_the_second_reading_of_a_sure_column_is_one_level_off(monkeypatch):
+    monkeypatch.setattr(module, "OFF_BY_ONE", 0.05)
+    levels = (L.T10, L.T11, L.T12, L.L1)
+    rows = [
+        says(**{level.name: 30.0, other: 1.0}) for level, other in zip(levels, ("T11", "T12", "L1", "L2"), strict=True)
+    ]
+    numbering, _ = verdict(rows, line(*levels), 1.0, 0.17)
+    assert numbering.readings[0].levels == levels
+    assert numbering.readings[0].probability == pytest.approx(0.95, abs=1e-6)
+    assert numbering.second.levels == (L.T11, L.T12, L.L1, L.L2)
+    assert 0.03 < numbering.second.probability < 0.05
+
+
+def test_the_neighbours_of_a_reading():
+    found, _ = module.ways(3, False)
+    of_t12 = found[module._one_off(found, np.array([L.T11.rank, L.T12.rank, L.L1.rank]))]
+    assert {tuple(way) for way in of_t12.tolist()} == {
+        (L.T10.rank, L.T11.rank, L.T12.rank),
+        (L.T12.rank, L.L1.rank, L.L2.rank),
+    }
+    assert not module._one_off(found, np.array([L.T12.rank, L.T13.rank, L.L1.rank])).any()

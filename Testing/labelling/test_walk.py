@@ -15,9 +15,9 @@ def bodies(places):
 
 
 def test_both_ends_are_found_and_the_walk_ends_where_the_spine_does():
-    found = beyond(SPINE[3:6], bodies)
-    assert len(found) == 6
-    expected = np.concatenate([SPINE[6:], SPINE[2::-1]])
+    found = beyond(SPINE[2:6], bodies)
+    assert len(found) == 5
+    expected = np.concatenate([SPINE[6:], SPINE[1::-1]])
     assert np.abs(found - expected).max() < 5
 
 
@@ -28,12 +28,12 @@ def test_a_gap_is_filled_and_a_whole_column_is_left_as_it_is():
 
 
 def test_nothing_is_found_where_nothing_is_seen():
-    assert len(beyond(SPINE[3:6], lambda places: np.full(len(places), -np.inf))) == 0
+    assert len(beyond(SPINE[2:6], lambda places: np.full(len(places), -np.inf))) == 0
 
 
-def test_one_vertebra_shows_no_way():
-    assert len(beyond(SPINE[:1], bodies)) == 0
+def test_a_few_vertebrae_show_no_way():
+    assert len(beyond(SPINE[3:6], bodies)) == len(beyond(SPINE[:1], bodies)) == 0
 
 
 def test_the_walk_ends_on_any_answer():
-    assert len(beyond(SPINE[3:6], lambda places: np.full(len(places), 9.0))) <= 16
+    assert len(beyond(SPINE[2:6], lambda places: np.full(len(places), 9.0))) <= 16
