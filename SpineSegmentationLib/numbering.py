@@ -21,7 +21,7 @@ class Certainty(str, Enum):
         """For a person."""
         return {
             Certainty.CERTAIN: "The names are certain.",
-            Certainty.DOUBTFUL: "The names are doubtful, check them.",
+            Certainty.DOUBTFUL: "The names are doubtful: check them.",
             Certainty.UNKNOWN: "The names cannot be known from this field of view.",
         }[self]
 
@@ -74,7 +74,7 @@ class Numbering:
     def sentence(self) -> str:
         """The verdict for a person, with both readings and how likely they are."""
         ways = [f"{_span(reading.levels)} ({reading.probability:.0%})" for reading in self.readings if reading.levels]
-        return f"{self.certainty.sentence.rstrip('.')}: {', or '.join(ways)}" if ways else self.certainty.sentence
+        return f"{self.certainty.sentence} {', or '.join(ways)}" if ways else self.certainty.sentence
 
 
 def _span(levels: tuple[Level, ...]) -> str:

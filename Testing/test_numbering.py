@@ -45,9 +45,9 @@ def test_what_does_not_fit_is_refused(wrong):
 
 
 def test_the_verdict_in_a_sentence():
-    assert VERDICT.sentence == "The names are doubtful, check them: T12-L1 (60%), or L1-L2 (30%)"
+    assert VERDICT.sentence == "The names are doubtful: check them. T12-L1 (60%), or L1-L2 (30%)"
     with_t13 = Reading((Level.T11, T12, Level.T13, L1), 0.97)
-    assert Numbering("certain", (with_t13,)).sentence == "The names are certain: T11-L1 with T13 (97%)"
+    assert Numbering("certain", (with_t13,)).sentence == "The names are certain. T11-L1 with T13 (97%)"
     without = Reading((Level.T10, Level.T11, L1, L2), 0.5)
-    assert Numbering("unknown", (without,)).sentence.endswith(": T10-L2 with no T12 (50%)")
-    assert Numbering("certain", (Reading((L1,), 1.0),)).sentence == "The names are certain: L1 (100%)"
+    assert Numbering("unknown", (without,)).sentence.endswith(". T10-L2 with no T12 (50%)")
+    assert Numbering("certain", (Reading((L1,), 1.0),)).sentence == "The names are certain. L1 (100%)"

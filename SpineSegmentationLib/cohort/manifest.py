@@ -12,7 +12,7 @@ from typing import Any
 
 from ..io.values import read_json, write_json
 from ..pipeline import Pipeline
-from ..results.outputs import versions
+from ..results.versions import versions
 from .layout import COHORT, RUNS, cohort_folder
 from .order import Order
 from .processor import Job, Outcome, Status
@@ -60,7 +60,7 @@ class Manifest:
             "scans": [{"name": job.name, "path": str(job.path.resolve()), "status": "waiting"} for job in jobs],
         }
         share = f"-{shard.number}of{shard.of}" if shard else ""
-        name = f"{now:%Y%m%dT%H%M%S}Z{share}-{secrets.token_hex(3)}.json"
+        name = f"{now:%Y%m%dT%H%M%S.%f}Z{share}-{secrets.token_hex(3)}.json"
         manifest = cls(cohort_folder(order.output, RUNS) / name, values)
         write_json(manifest.path, values)
         return manifest

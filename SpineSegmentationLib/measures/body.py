@@ -25,6 +25,9 @@ SLAB = 3.0
 SETTLED = np.sin(np.deg2rad(0.5))
 """Sine of the turn after which the frame of a body is not refined any more."""
 
+SPRINGS = 2.0
+"""mm from one line of the local grid to the next behind it: no body widens so fast, but for a process at its side."""
+
 UNDER = (1.0, 1.75, 2.5, 3.5, 5.0)
 """mm under an end-plate's rim at which its front and back edge are looked for; the outermost place counts."""
 
@@ -179,7 +182,17 @@ def _middle(local: LocalMask) -> _Middle | None:
     ends = [_exit_of_each(rows, local.x, 0.0, way) for way in (1, -1)]
     if np.all(np.isnan(ends[0])) or np.all(np.isnan(ends[1])):
         return None
-    return _Middle(y0, z0, back, depth, float(np.nanmax(ends[0] - ends[1])), height)
+    return _Middle(y0, z0, back, depth, _width(ends[0] - ends[1]), height)
+
+
+def _width(widths: np.ndarray) -> float:
+    """The largest of the widths of a body from front to back, up to where something springs from its sides.
+
+    The foremost is that of the body alone. Transverse processes widen a cervical body at a stroke.
+    """
+    known = widths[~np.isnan(widths)]
+    springs = np.flatnonzero(np.diff(known) > SPRINGS)
+    return float(known[: springs[0] + 1 if len(springs) else None].max())
 
 
 def _exit_of_each(lines: np.ndarray, where: np.ndarray, start: float, way: int) -> np.ndarray:

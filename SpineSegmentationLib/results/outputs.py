@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
-import scipy
-import SimpleITK as sitk
-import torch
-
-from .. import __version__
 from ..errors import SpineError
 from ..io.ct import Scan
 from ..io.values import numbering_json, write_centroids, write_json, write_text
@@ -25,6 +18,7 @@ from ..pictures.snapshot import snapshot, write_picture
 from ..pipeline import Pipeline, Result
 from ..spine import SpineBox
 from .files import BOX, CENTROIDS, FILES, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE
+from .versions import versions
 from .whole import settle, together
 
 
@@ -118,18 +112,6 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "centroids": [level.name for level in result.centroids.levels],
         "numbering": numbering_json(numbering) if numbering else None,
         "warnings": [*scan.warnings, *result.warnings],
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions of what computes."""
-    return {
-        "SpineSegmentationLib": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "SimpleITK": sitk.Version.VersionString(),
     }
 
 

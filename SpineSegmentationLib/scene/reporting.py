@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from ..errors import SpineError
 from ..io.values import numbering_json, write_text
 from ..pictures.snapshot import snapshot, write_picture
-from ..results.outputs import versions
 from ..results.report import html
+from ..results.versions import versions
 from ..segmentation.mask import paint
 from ..voxels import image_of
 from .logic import SpineLogic

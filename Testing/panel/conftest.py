@@ -28,7 +28,7 @@ main()
 PATHS = [str(ROOT / "Testing"), str(ROOT)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def module():
     """The module's Python file on stand-ins for the application and for the three networks."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
