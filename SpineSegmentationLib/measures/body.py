@@ -66,7 +66,7 @@ class Body:
             whole vertebra.
         upper, lower: end-plates; C2 has no upper one.
         width, depth: mm, left-right in front of the pedicles and front-back, at mid-height. Bodies have a waist, so
-            this is less than at the end-plates; cervical bodies come out some mm too wide, as the roots of the
+            this is less than at the end-plates; cervical bodies come out up to 7 mm too wide, as the roots of the
             transverse processes count.
     """
 

@@ -153,7 +153,7 @@ def test_a_placed_point_gets_the_name_that_is_missing(steps):
 def test_two_points_of_one_name_are_refused_until_one_is_renamed(steps):
     result, names = steps.result, steps.names(steps.result)
     result.centroids.SetNthControlPointLabel(steps.index(result, names[0]), names[1])
-    steps.wait(lambda: f"two points are called {names[1]}" in steps.panel.status.text, "the message")
+    steps.wait(lambda: f"Two points are called {names[1]}" in steps.panel.status.text, "the message")
     assert steps.segment_names(result) == names
     result.centroids.SetNthControlPointLabel(0, "T10")
     steps.wait(lambda: "T10" in steps.segment_names(result), "the new name")
