@@ -28,6 +28,19 @@ main()
 PATHS = [str(ROOT / "Testing"), str(ROOT)]
 
 
+def _command(python: str, weights: object = None) -> list[str]:
+    """The worker's command line, with stand-ins for the networks."""
+    return [sys.executable, "-c", PROGRAM.format(paths=PATHS)]
+
+
+@pytest.fixture(autouse=True)
+def worker_of_standins(monkeypatch):
+    """For the tests of the panel alone: the panel itself outlives them."""
+    from SpineSegmentationLib.session import client
+
+    monkeypatch.setattr(client, "command", _command)
+
+
 @pytest.fixture(scope="session")
 def module():
     """The module's Python file on stand-ins for the application and for the three networks."""
@@ -42,12 +55,11 @@ def module():
     monkeypatch = pytest.MonkeyPatch()
     panel_standins.install(monkeypatch)
     monkeypatch.syspath_prepend(str(MODULE))
-    monkeypatch.setattr(
-        client, "command", lambda python, weights=None: [sys.executable, "-c", PROGRAM.format(paths=PATHS)]
-    )
     loaded = importlib.import_module("SpineSegmentation")
     panel = loaded.SpineSegmentationWidget(panel_standins.Parent())
-    panel.setup()
+    with pytest.MonkeyPatch.context() as setting_up:
+        setting_up.setattr(client, "command", _command)
+        panel.setup()
     steps = sys.modules["SpineSegmentationPanel.steps"]
     monkeypatch.setattr(
         steps, "add_phantom", lambda *_: scenes.add_volume(slicer.mrmlScene, standins.spine_ct(6), "phantom")
