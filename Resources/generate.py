@@ -99,10 +99,10 @@ def thumbnail() -> Image.Image:
 
 
 def sample() -> sitk.Image:
-    """The CT of Slicer's Sample Data module, T10 to L5; steps of 8 HU keep its file small."""
-    spec = PhantomSpec(seed=7, first=Level.T10, last=Level.L5, field=(160.0, 160.0))
-    ct = make_phantom(spec, (1.25, 1.25, 2.0)).ct
-    image = sitk.GetImageFromArray((np.round(sitk.GetArrayFromImage(ct) / 8) * 8).astype(np.int16))
+    """The CT of Slicer's Sample Data module, T10 to L5; coarse voxels, little noise and steps of 16 HU keep its file small."""
+    spec = PhantomSpec(seed=7, first=Level.T10, last=Level.L5, field=(140.0, 140.0), noise=4.0)
+    ct = make_phantom(spec, (2.0, 2.0, 3.0)).ct
+    image = sitk.GetImageFromArray((np.round(sitk.GetArrayFromImage(ct) / 16) * 16).astype(np.int16))
     image.CopyInformation(ct)
     return image
 

@@ -7,9 +7,7 @@ from functools import cache
 import numpy as np
 
 from ..anatomy import COLUMN, Level
-
-S1 = len(COLUMN)
-"""S1 stands behind the levels of ``COLUMN``; it is no level of the product, but ends the column."""
+from ..networks.evidence import S1
 
 
 def _column(*left_out: Level) -> tuple[int, ...]:
