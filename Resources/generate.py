@@ -99,7 +99,7 @@ def thumbnail() -> Image.Image:
 
 
 def sample() -> sitk.Image:
-    """The CT of Slicer's Sample Data module, T10 to L5; coarse voxels, little noise and steps of 16 HU keep its file small."""
+    """The CT of Slicer's Sample Data module, T10 to L5; coarse voxels and steps of 16 HU keep its file small."""
     spec = PhantomSpec(seed=7, first=Level.T10, last=Level.L5, field=(140.0, 140.0), noise=4.0)
     ct = make_phantom(spec, (2.0, 2.0, 3.0)).ct
     image = sitk.GetImageFromArray((np.round(sitk.GetArrayFromImage(ct) / 16) * 16).astype(np.int16))
