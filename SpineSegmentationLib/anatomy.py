@@ -83,6 +83,9 @@ STANDARD: tuple[Level, ...] = tuple(Level(code) for code in range(1, 25))
 COLUMN: tuple[Level, ...] = (*STANDARD[:19], Level.T13, *STANDARD[19:], Level.L6)
 """All levels from the head down, variants at their place."""
 
+S1 = len(COLUMN)
+"""The rank of S1 where it is told among the levels: it follows the column."""
+
 SACRUM, COCCYX = 26, 27
 """Codes that VerSe files may hold and that are no vertebra of the product."""
 

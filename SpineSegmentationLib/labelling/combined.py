@@ -16,8 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..anatomy import COLUMN, Level
-from ..networks.evidence import S1
+from ..anatomy import COLUMN, S1, Level
 from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller

@@ -6,8 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from ..anatomy import COLUMN, Level
-from ..networks.evidence import S1
+from ..anatomy import COLUMN, S1, Level
 
 
 def _column(*left_out: Level) -> tuple[int, ...]:

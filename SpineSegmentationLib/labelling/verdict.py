@@ -14,10 +14,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..anatomy import COLUMN
+from ..anatomy import COLUMN, S1
 from ..numbering import Certainty, Numbering, Reading
 from .distances import DISTANCE, VARIANT, is_variant, score
-from .readings import COLUMNS, S1, readings
+from .readings import COLUMNS, readings
 from .readings import usual as is_usual
 
 TEMPERATURE = 1.25

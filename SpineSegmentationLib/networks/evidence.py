@@ -7,13 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..anatomy import COLUMN
+from ..anatomy import S1
 
-PLACES = len(COLUMN) + 1
+PLACES = S1 + 1
 """Answers to "which level": those of ``COLUMN``, then S1."""
-
-S1 = len(COLUMN)
-"""The place of S1 among the answers."""
 
 
 class Answers(NamedTuple):

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..anatomy import Level
+from ..anatomy import S1, Level
 from ..labelling.patches import AIR, SPACING, patches
 from ..labelling.readings import readings
-from ..networks.evidence import S1, Answers
+from ..networks.evidence import Answers
 from .deformation import Deformation
 from .subjects import Subject, rarity, shares
 from .synthesis import scanned

@@ -5,12 +5,12 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.anatomy import COLUMN, S1, Level
 from SpineSegmentationLib.labelling.combined import WORTH, heard
 from SpineSegmentationLib.labelling.evidence import Evidence, EvidenceReader
 from SpineSegmentationLib.labelling.patches import AIR, EDGE, SPACING, patches
 from SpineSegmentationLib.labelling.sequence import Candidate
-from SpineSegmentationLib.networks.evidence import PLACES, S1, Answers, EvidenceNet
+from SpineSegmentationLib.networks.evidence import PLACES, Answers, EvidenceNet
 
 
 def test_a_patch_has_its_centre_in_the_middle_and_air_beyond():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.readings import COLUMNS, S1, readings, usual
+from SpineSegmentationLib.anatomy import COLUMN, S1, Level
+from SpineSegmentationLib.labelling.readings import COLUMNS, readings, usual
 
 RANK = {level.name: level.rank for level in Level} | {"S1": S1}
 

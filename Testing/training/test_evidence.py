@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.anatomy import S1, Level
 from SpineSegmentationLib.labelling.patches import AIR, EDGE
-from SpineSegmentationLib.networks.evidence import PLACES, S1, Answers
+from SpineSegmentationLib.networks.evidence import PLACES, Answers
 from SpineSegmentationLib.training.context import ContextTask, _row_heights
 from SpineSegmentationLib.training.evidence import Column, EvidenceTask, Run, _run_loss, column_of
 from SpineSegmentationLib.training.subjects import Subject
