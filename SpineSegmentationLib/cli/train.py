@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corrections", type=Path, metavar="DIR", help="fine-tune the shipped weights on reviewed or corrected results"
     )
+    parser.add_argument(
+        "--fine-tune", action="store_true", help="begin with the shipped weights in place of random ones"
+    )
     parser.add_argument("--width", choices=("compact", "paper"), default="compact")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
@@ -63,6 +66,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         member=arguments.member,
         corrections=arguments.corrections,
         fold=None if arguments.fold is None else Fold.parse(arguments.fold),
+        fine_tune=arguments.fine_tune,
         report=console.progress,
     )
     console.record({"status": "done", "files": [str(weights)]})

@@ -51,6 +51,7 @@ from .subjects import (
 
 SOURCES = ("real", "atlas", "phantom")
 REHEARSED, KEPT = 8, 4  # phantoms that are learnt beside corrections, and on which forgetting is measured
+FRESH, GENTLE = 2e-3, 6e-4  # learning rates, from nothing and from weights that know the task
 WHOLE = 4.0  # mm: at this spacing the shared scans show their whole field of view
 
 
@@ -115,6 +116,7 @@ def train_stage(
     member: int = 1,
     corrections: Path | None = None,
     fold: Fold | None = None,
+    fine_tune: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -131,6 +133,7 @@ def train_stage(
         corrections: a folder of results that people checked (:mod:`.corrections`): the shipped network learns from
             them, in its own width, beside the other sources, and is kept only if it forgets nothing.
         fold: leave out these people of ``shared`` for a cross-validation.
+        fine_tune: begin with the weights at hand, in their width, in place of random ones.
 
     Returns:
         The file of weights.
@@ -144,11 +147,12 @@ def train_stage(
     place = devices.choose(device)
     torch.manual_seed(seed)
     name = weights.member(f"{system}-{stage}", member)
-    if corrections is None:
-        network = recipe.architecture(width)
-    else:
+    fine_tune = fine_tune or corrections is not None
+    if fine_tune:
         network, shipped = weights.load(name, recipe.architecture, place)
         width = shipped.width
+    else:
+        network = recipe.architecture(width)
     spacing = getattr(network, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
     if own_masks and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
@@ -187,7 +191,7 @@ def train_stage(
         steps=steps,
         seed=seed,
         device=place,
-        learning_rate=RATE if corrections is not None else 2e-3,
+        learning_rate=FRESH if not fine_tune else GENTLE if corrections is None else RATE,
         capacity=recipe.capacity,
         report=report,
     )
@@ -208,7 +212,7 @@ def train_stage(
         "torch": torch.__version__,
         "device": f"{place.type} ({platform.machine()})",
         "licence": "that of the material trained on; see DATA.md beside the shipped weights",
-        **({"fine-tuned from": shipped.sha256} if corrections is not None else {}),
+        **({"fine-tuned from": shipped.sha256} if fine_tune else {}),
         "fold": f"{fold.number}/{fold.count}" if fold else None,
         "left out": sorted(kept_aside),
         "trained on": {

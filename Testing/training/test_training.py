@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
 from SpineSegmentationLib import weights
@@ -196,6 +197,18 @@ def test_train_stage_writes_checked_weights_and_a_card(tmp_path, monkeypatch):
     card = json.loads((tmp_path / "anduin-detection.json").read_text())
     assert card["sha256"] == weights.find("anduin-detection").sha256
     assert len(card["trained on"]["phantom"]) == 2
+
+
+def test_fine_tuning_begins_with_the_weights_at_hand(tmp_path):
+    train_stage(
+        stage="detection", system="anduin", width="paper", folder=tmp_path, steps=1, seed=7, device="cpu",
+        phantoms=2, verse=[], shared=None, fine_tune=True,
+    )  # fmt: skip
+    shipped, tuned = weights.find("anduin-detection"), load_file(tmp_path / "anduin-detection.safetensors")
+    for key, value in load_file(shipped.path).items():
+        assert (tuned[key].float() - value.float()).abs().max() < 2e-3, key
+    card = json.loads((tmp_path / "anduin-detection.json").read_text())
+    assert card["fine-tuned from"] == shipped.sha256 and card["width"] == shipped.width
 
 
 def test_own_masks_are_believed_when_whole_and_on_bone():
