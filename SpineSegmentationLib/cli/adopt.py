@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     start = time.perf_counter()
     scan = read_ct(path, series=arguments.series, force=arguments.force)
     reading = time.perf_counter() - start
-    _check_patient(mask, scan, path)
+    _check_patient(mask, scan)
     pipeline = Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
 
     def progress(step: Progress) -> None:
@@ -117,13 +117,13 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return OK
 
 
-def _check_patient(mask: ForeignMask, scan: Scan, path: Path) -> None:
+def _check_patient(mask: ForeignMask, scan: Scan) -> None:
     """Raises SpineError when a DICOM SEG is of another patient, or in another frame of reference, than the scan."""
-    if not mask.frame_of_reference or ": series " not in scan.source:
+    if not mask.frame_of_reference or not scan.frames:
         return
     from ..dicom.source import source_of
 
-    source = source_of(scan, path)
+    source = source_of(scan)
     if mask.patient != source.patient:
         raise SpineError(
             f"{mask.source} is of patient {mask.patient!r}, the scan of {source.patient!r}; give its own SEG"
@@ -182,5 +182,5 @@ def _write(
     record["until"] = "segmentation"
     record["adopted"] = adopted_json(adopted, verdict)
     made_by = f"{arguments.mask.name}, adopted"
-    more = extras_of(arguments).writers(name, scan, path, label_map, adopted.centroids, made_by, by_hand=True)
+    more = extras_of(arguments).writers(name, scan, label_map, adopted.centroids, made_by, by_hand=True)
     return write_outputs(arguments.output, name, "segmentation", scan, result, record, more)

@@ -153,7 +153,6 @@ class Processor:
             more = order.extras.writers(
                 job.name,
                 open.scan,
-                job.path,
                 result.label_map,
                 result.centroids,
                 f"Spine Segmentation, {order.system}",

@@ -93,7 +93,17 @@ def segmentation(source: SourceSeries, label_map: sitk.Image, algorithm: Algorit
         )
     except (AttributeError, KeyError, ValueError) as error:
         raise SpineError(f"the images of the series lack what a DICOM SEG needs: {error}") from error
+    if source.numbers:
+        _refer_to_frames(result, source.numbers)
     return result
+
+
+def _refer_to_frames(made: hd.seg.Segmentation, numbers: tuple[int, ...]) -> None:
+    """Frames of the source by their numbers in its file, where highdicom counted those that it was given."""
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        for derivation in frame.DerivationImageSequence:
+            for image in derivation.SourceImageSequence:
+                image.ReferencedFrameNumber = numbers[int(image.ReferencedFrameNumber) - 1]
 
 
 def _sampled(label_map: sitk.Image, plane: sitk.Image) -> np.ndarray:

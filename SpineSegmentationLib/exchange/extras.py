@@ -81,7 +81,6 @@ class Extras:
         self,
         name: str,
         scan: Scan,
-        path: Path,
         label_map: sitk.Image,
         centroids: Centroids,
         made_by: str,
@@ -91,7 +90,6 @@ class Extras:
 
         Args:
             name: of the scan, for the files.
-            path: where the scan was read.
             made_by: what the algorithm is called.
             by_hand: whether a person had a hand in it.
 
@@ -100,7 +98,7 @@ class Extras:
         """
         writers: dict[str, Write] = {}
         if self.dicom_seg or self.dicom_sr:
-            writers |= _dicom(name, scan, path, label_map, made_by, by_hand, self.dicom_sr)
+            writers |= _dicom(name, scan, label_map, made_by, by_hand, self.dicom_sr)
         if self.surfaces:
             writers |= _surfaces(name, label_map, self.surfaces)
         for kind in self.points:
@@ -134,7 +132,7 @@ def _write_report(name: str, write: Callable[[Path, str], None], file: Path) -> 
 
 
 def _dicom(
-    name: str, scan: Scan, path: Path, label_map: sitk.Image, made_by: str, by_hand: bool, with_report: bool
+    name: str, scan: Scan, label_map: sitk.Image, made_by: str, by_hand: bool, with_report: bool
 ) -> dict[str, Write]:
     try:
         from ..dicom.seg import Algorithm, segmentation, write_dicom
@@ -143,7 +141,7 @@ def _dicom(
     except ImportError as error:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[dicom]'") from error
 
-    source = source_of(scan, path)
+    source = source_of(scan)
     if not pieces_of(label_map):
         # A result without a vertebra is one all the same; a SEG without a segment is none.
         return {}

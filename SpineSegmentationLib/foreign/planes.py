@@ -39,16 +39,6 @@ class Plane:
         return result
 
 
-def plane_of(image: Dataset) -> Plane:
-    """Where a single-frame image lies."""
-    return Plane(
-        np.array(image.ImagePositionPatient, float),
-        np.array(image.ImageOrientationPatient, float),
-        (float(image.PixelSpacing[0]), float(image.PixelSpacing[1])),
-        (int(image.Columns), int(image.Rows)),
-    )
-
-
 def frames_of(image: Dataset) -> list[Plane]:
     """Where the frames of a multi-frame image lie."""
     shared = image.SharedFunctionalGroupsSequence[0]

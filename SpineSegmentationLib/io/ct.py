@@ -14,6 +14,7 @@ from ..errors import SpineError
 from ..resampling import shear, upright
 from . import dicom
 from .formats import EXTENSIONS, extension
+from .frames import Frame
 from .hounsfield import Whole, in_hounsfield
 from .image_files import read_volume
 
@@ -31,12 +32,14 @@ class Scan:
             that is just called ``ct``, that of the folder it is in.
         source: what was read, for people: the path, and for DICOM the series chosen and why.
         warnings: what was mended or looks odd, one line each.
+        frames: of DICOM files, those that the volume was made of, in their order along it.
     """
 
     image: sitk.Image
     name: str
     source: str
     warnings: tuple[str, ...] = ()
+    frames: tuple[Frame, ...] = ()
 
 
 def find_scans(path: str | Path) -> list[Path]:
@@ -105,8 +108,9 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
     if not path.is_file() and not path.is_dir():
         raise SpineError(f"{path} does not exist; give a CT file or a folder")
     warnings: list[str] = []
+    frames: tuple[Frame, ...] = ()
     if path.is_dir() or (not extension(path) and dicom.is_dicom(path)):
-        image, source = dicom.read_series(path, series, force, warnings)
+        image, source, frames = dicom.read_series(path, series, force, warnings)
     elif extension(path):
         if series:
             raise SpineError(f"{path} is not DICOM: a series can only be chosen in a DICOM folder")
@@ -122,4 +126,4 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
             f"the volume is sheared by {shear(image):.1f} degrees (gantry tilt); resampled to an upright grid"
         )
         image = upright(image)
-    return Scan(image, scan_name(path), source, tuple(warnings))
+    return Scan(image, scan_name(path), source, tuple(warnings), frames)

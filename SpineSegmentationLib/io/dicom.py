@@ -68,8 +68,10 @@ def holds_slices(files: Iterable[Path]) -> bool:
     return False
 
 
-def read_series(path: Path, series: str | None, force: bool, warnings: list[str]) -> tuple[sitk.Image, str]:
-    """The volume of the chosen series, int16 in Hounsfield units, and the choice in words.
+def read_series(
+    path: Path, series: str | None, force: bool, warnings: list[str]
+) -> tuple[sitk.Image, str, tuple[Frame, ...]]:
+    """The volume of the chosen series, int16 in Hounsfield units, the choice in words, and the frames it is made of.
 
     What is mended or left out adds a warning (see also :func:`stack.read_stack`).
 
@@ -102,8 +104,8 @@ def read_series(path: Path, series: str | None, force: bool, warnings: list[str]
             f"series {chosen.series} holds {len(others) + 1} volumes; taken is {chosen.name}, "
             f"{_particulars(chosen, [chosen, *others])}; {told}"
         )
-    image = read_stack(list(chosen.frames), warnings)
-    return image, f"{path}: series {chosen.name} ({chosen.words}), {choice}"
+    image, frames = read_stack(list(chosen.frames), warnings)
+    return image, f"{path}: series {chosen.name} ({chosen.words}), {choice}", frames
 
 
 def _passes(path: Path, warnings: list[str]) -> list[Pass]:

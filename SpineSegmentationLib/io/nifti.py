@@ -133,8 +133,12 @@ def _check(path: Path, header: Nifti1Header, packed: bool) -> None:
     if kind.kind not in "iuf" or kind.itemsize > 8:
         raise SpineError(f"{path} holds voxels of a type that is not supported; convert it to 16-bit integers")
     check_shape(path, shape)
+    offset = float(header["vox_offset"])
+    # Readers differ on voxels that begin within the header and the four bytes behind it.
+    if not int(header["sizeof_hdr"]) + 4 <= offset < math.inf:
+        raise HeaderDataError(f"voxels at byte {offset}")
     available = path.stat().st_size * (MOST_PACKED if packed else 1)
-    if available < header.get_data_offset() + math.prod(shape) * kind.itemsize:
+    if available < offset + math.prod(shape) * kind.itemsize:
         raise EOFError
 
 

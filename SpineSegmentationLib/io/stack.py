@@ -22,8 +22,8 @@ MOST_CROWDED = 0.25
 """Share of slices on or close to another up to which they are taken for single doubles, not for mixed passes."""
 
 
-def read_stack(stack: list[Frame], warnings: list[str]) -> sitk.Image:
-    """The volume of frames that stack, int16 in Hounsfield units; sheared if the gantry was tilted.
+def read_stack(stack: list[Frame], warnings: list[str]) -> tuple[sitk.Image, tuple[Frame, ...]]:
+    """The volume of frames that stack, int16 in Hounsfield units, sheared if the gantry was tilted; and its frames.
 
     Doubles are left out, missing slices interpolated, and a stack torn by a gap over ``LONGEST_GAP`` is cut to its
     longest part; each adds a warning.
@@ -60,7 +60,7 @@ def read_stack(stack: list[Frame], warnings: list[str]) -> sitk.Image:
     image.SetOrigin(first.position.tolist())
     image.SetSpacing((first.pixel[1], first.pixel[0], step / float(third @ first.normal)))
     check_spacing(folder, image.GetSpacing())
-    return image
+    return image, tuple(stack)
 
 
 def _each_once(stack: list[Frame], warnings: list[str]) -> list[Frame]:

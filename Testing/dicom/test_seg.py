@@ -1,5 +1,6 @@
 """Label maps as DICOM SEG: where every voxel lies, what it is called, and reading it back, ours and others'."""
 
+import copy
 import shutil
 import subprocess
 from functools import cache
@@ -45,7 +46,7 @@ def made(tmp_path_factory):
         write_series(folder / "ct", **SERIES[name])
         scan = read_ct(folder / "ct")
         truth = label_map_of(scan.image)
-        source = source_module.source_of(scan, folder / "ct")
+        source = source_module.source_of(scan)
         algorithm = seg_writer.Algorithm("combined", parameters={"labelling": "0123"})
         seg_writer.write_dicom(seg_writer.segmentation(source, truth, algorithm), folder / "seg.dcm")
         return folder, scan, truth, source
@@ -138,11 +139,59 @@ def test_a_multi_frame_scan_is_the_source_of_its_frames(tmp_path):
     (tmp_path / "enhanced").mkdir()
     image.save_as(tmp_path / "enhanced" / "one.dcm")
     scan = read_ct(tmp_path / "enhanced")
-    source = source_module.source_of(scan, tmp_path / "enhanced")
+    source = source_module.source_of(scan)
     seg = seg_writer.segmentation(source, label_map_of(scan.image), seg_writer.Algorithm("combined"))
     seg_writer.write_dicom(seg, tmp_path / "seg.dcm")
     result = adopt(read_mask(tmp_path / "seg.dcm"), scan.image).label_map(scan.image)
     assert np.array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(label_map_of(scan.image)))
+
+
+def test_of_two_passes_only_the_one_that_was_read_is_referred_to(tmp_path):
+    """The second one lies at the same places: the images differ in nothing but what was read."""
+    for number in (1, 2):
+        write_series(tmp_path / "ct" / str(number), AcquisitionNumber=number)
+        for file in (tmp_path / "ct" / str(number)).iterdir():
+            image = pydicom.dcmread(file)
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.7.{number}.{file.stem[3:]}"
+            image.save_as(tmp_path / "ct" / f"{number}-{file.name}")
+            file.unlink()
+    for asked, number in ((None, 1), ("1.2.826.0.1.5:2", 2)):
+        scan = read_ct(tmp_path / "ct", series=asked)
+        source = source_module.source_of(scan)
+        own = {f"1.2.826.0.7.{number}.{place}" for place in range(28)}
+        assert {image.SOPInstanceUID for image in source.images} == own
+        truth = label_map_of(scan.image)
+        seg = seg_writer.segmentation(source, truth, seg_writer.Algorithm("combined"))
+        referred = {
+            item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        }
+        assert referred and referred <= own
+        seg_writer.write_dicom(seg, tmp_path / "seg.dcm")
+        result = adopt(read_mask(tmp_path / "seg.dcm"), scan.image).label_map(scan.image)
+        assert np.array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(truth))
+
+
+def test_of_two_phases_in_one_file_only_the_frames_of_the_one_that_was_read_count(tmp_path):
+    write_series(tmp_path / "ct")
+    legacy = sorted(map(pydicom.dcmread, (tmp_path / "ct").iterdir()), key=lambda one: one.InstanceNumber)
+    image = hd.legacy.LegacyConvertedEnhancedCTImage(legacy, "1.2.826.0.1.6", 3, "1.2.826.0.1.6.1", 1)
+    frames, pixels = list(image.PerFrameFunctionalGroupsSequence), image.PixelData
+    both = [copy.deepcopy(frame) for frame in [*frames, *frames]]
+    for number, frame in enumerate(both):
+        frame.FrameContentSequence[0].TemporalPositionIndex = 1 + number // len(frames)
+    image.PerFrameFunctionalGroupsSequence, image.NumberOfFrames, image.PixelData = both, len(both), 2 * pixels
+    (tmp_path / "enhanced").mkdir()
+    image.save_as(tmp_path / "enhanced" / "two.dcm")
+    scan = read_ct(tmp_path / "enhanced", series="1.2.826.0.1.6:2")
+    source = source_module.source_of(scan)
+    assert sorted(source.numbers) == list(range(len(frames) + 1, 2 * len(frames) + 1))
+    seg = seg_writer.segmentation(source, label_map_of(scan.image), seg_writer.Algorithm("combined"))
+    referred = {
+        int(number)
+        for frame in seg.PerFrameFunctionalGroupsSequence
+        for number in np.atleast_1d(frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
+    }
+    assert referred and min(referred) > len(frames)
 
 
 # Segmentations of others
@@ -202,7 +251,7 @@ def test_a_series_that_lacks_what_a_seg_needs_is_refused(tmp_path):
         del image.FrameOfReferenceUID
         image.save_as(file)
     scan = read_ct(tmp_path / "ct")
-    source = source_module.source_of(scan, tmp_path / "ct")
+    source = source_module.source_of(scan)
     with pytest.raises(SpineError, match=r"lack what a DICOM SEG needs: .*Frame Of Reference UID"):
         seg_writer.segmentation(source, label_map_of(scan.image), seg_writer.Algorithm("combined"))
 
@@ -211,7 +260,7 @@ def test_a_scan_that_is_not_dicom_has_no_source(tmp_path):
     write_series(tmp_path / "ct")
     sitk.WriteImage(read_ct(tmp_path / "ct").image, str(tmp_path / "scan.nii.gz"))
     with pytest.raises(SpineError, match="is not DICOM"):
-        source_module.source_of(read_ct(tmp_path / "scan.nii.gz"), tmp_path / "scan.nii.gz")
+        source_module.source_of(read_ct(tmp_path / "scan.nii.gz"))
 
 
 def test_an_empty_label_map_is_refused(made):

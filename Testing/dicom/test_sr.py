@@ -35,7 +35,7 @@ def parts(tmp_path_factory):
     labels[5:9, 10:20, 8:15], labels[14:20, 8:12, 20:25] = Level.L6, Level.T12
     label_map = sitk.GetImageFromArray(labels)
     label_map.CopyInformation(scan.image)
-    source = source_module.source_of(scan, folder / "ct")
+    source = source_module.source_of(scan)
     algorithm = seg_writer.Algorithm("combined")
     return folder, source, seg_writer.segmentation(source, label_map, algorithm), algorithm
 

@@ -127,6 +127,12 @@ def test_sizes_that_the_file_cannot_hold(saved):
         refused(saved(SFORM, 1, name=name, dim=huge), "export it again")
 
 
+@pytest.mark.parametrize("offset", [float("nan"), float("inf"), -5.0, 0.0, 348.0, 351.0])
+def test_voxels_do_not_begin_in_the_header(saved, offset):
+    """nibabel takes 0 at its word and refuses 348, ITK begins at 348 with both."""
+    refused(saved(SFORM, 1, begin=("<f", 108, offset)), "export it again")
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_nifti_of_both_byte_orders(tmp_path, order):
     """A header laid out by hand after the NIfTI-1 standard; with NaN, then cut short, then with no voxel size."""

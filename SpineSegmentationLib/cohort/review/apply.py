@@ -109,7 +109,7 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
             run["numbering"] = None
         extras = Extras.of_names(given.get("extras", ()))
         algorithm = f"Spine Segmentation, {run['system']}"
-        more = extras.writers(result.name, scan, result.scan, changed, new, algorithm, by_hand=True)
+        more = extras.writers(result.name, scan, changed, new, algorithm, by_hand=True)
         write_outputs(result.folder, result.name, "segmentation", scan, Result(None, new, changed), run, more)
         # Files called after a vertebra: none may keep a name that it has no more.
         for level in set(old.levels) - set(new.levels):
