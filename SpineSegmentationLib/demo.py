@@ -37,7 +37,8 @@ def run_demo(folder: Path, device: str, progress: Callable[[str], None]) -> tupl
     reading = time.perf_counter() - start
 
     def report(step) -> None:
-        progress(f"{step.stage}, {step.done} of {step.total}")
+        if not step.done or step.level:
+            progress(f"{step.stage}, {step.done} of {step.total}")
 
     result = pipeline.run(scan.image, progress=report)
     progress("writing and scoring")

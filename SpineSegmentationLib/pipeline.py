@@ -22,6 +22,7 @@ from .detection.lessmann import LessmannDetector
 from .detection.mccouat_glocker import McCouatGlockerDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
+from .headway import telling
 from .labelling.anduin import AnduinLabeller
 from .labelling.combined import CombinedLabeller
 from .labelling.lessmann import LessmannLabeller
@@ -109,7 +110,7 @@ STAGES = ("detection", "labelling", "segmentation")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: in which stage, and how many of its parts (vertebrae) are done."""
+    """How far a run is: in which stage, and how many of its parts are done: vertebrae, or hundredths of the naming."""
 
     stage: str
     done: int
@@ -247,7 +248,8 @@ class Pipeline:
             centroids: replace detection and labelling.
             only: segment these levels alone (the centroids still hold all).
             until: the last stage to run: ``"detection"``, ``"labelling"`` or ``"segmentation"``.
-            progress: called before every stage and after every vertebra; what it raises ends the run.
+            progress: called before every stage, after every vertebra, and within the labelling; what it raises ends the
+                run.
         """
         found = self.find(ct, box=box, centroids=centroids, only=only, until=until, progress=progress)
         start = time.perf_counter()
@@ -307,7 +309,12 @@ class Pipeline:
             centroids = Centroids()
             if box is not None and until != "detection":
                 inside = box.intersection(scan)
-                centroids = timed("labelling", 1, lambda label: label(ct, inside))
+
+                def named(label: Labeller) -> Centroids:
+                    with telling(lambda share: progress(Progress("labelling", int(100 * share), 100))):
+                        return label(ct, inside)
+
+                centroids = timed("labelling", 1, named)
                 if isinstance(centroids, Instances):
                     for key, mask in centroids.masks.items():
                         known.put(key, mask)

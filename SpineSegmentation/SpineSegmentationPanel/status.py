@@ -67,6 +67,8 @@ class StatusLine:
             )
         if stage == "segmentation":
             text += " " + _("{done} of {total}").format(done=done, total=total) + f" {level or ''}"
+        elif total > 1:
+            text += " " + _("{percent} %").format(percent=round(100 * done / total))
         self._step = text
         self._bar.setMaximum(total if total > 1 else 0)
         self._bar.setValue(done)

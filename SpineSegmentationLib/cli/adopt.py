@@ -82,7 +82,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     pipeline = Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
 
     def progress(step: Progress) -> None:
-        console.progress(f"{name}: {step.stage}")
+        if not step.done:
+            console.progress(f"{name}: {step.stage}")
 
     adopted = _renamed(adopt(mask, scan.image), arguments)
     for note in (*scan.warnings, *adopted.notes):

@@ -70,6 +70,9 @@ class Told:
             self._console.message(f"{about}warning: {warning}")
 
     def progress(self, job: Job, step: Progress) -> None:
+        if step.done and not step.level:
+            # A line for the beginning of a stage is enough.
+            return
         part = f", vertebra {step.done} of {step.total} ({step.level.name})" if step.level else ""
         self._console.progress(f"{self._about(job)}{step.stage}{part}")
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import weights
 from ..device import Runner
+from ..headway import counted, portion
 from ..networks.anduin_btrfly import Btrfly
 from ..networks.blocks import normalise_hu
 from ..resampling import resample
@@ -89,8 +90,11 @@ class AnduinLabeller:
         """As :func:`candidates`, from the views of the box: first of its middle, then along the column found there."""
         image = resample(ct, SPACING, box)
         hu = torch.from_numpy(sitk.GetArrayFromImage(image))
-        rough = level_maps(self.runners[:1], *project(hu, middle_curve(hu.shape)))
-        maps = level_maps(self.runners, *project(hu, found_curve(*rough)))
+        first = 1 / (1 + len(self.runners))
+        with portion(0, first):
+            rough = level_maps(self.runners[:1], *project(hu, middle_curve(hu.shape)))
+        with portion(first, 1):
+            maps = level_maps(self.runners, *project(hu, found_curve(*rough)))
         return candidates(*maps, image)
 
 
@@ -100,7 +104,7 @@ def level_maps(runners: Sequence[Runner], sagittal: Tensor, coronal: Tensor) -> 
     The mean over the networks, over smaller and larger people (``SCALES``) and both mirror images.
     """
     views = normalise_hu(sagittal)[None], normalise_hu(coronal)[None]
-    answers = [[view[0].cpu().numpy() for view in runner(_averaged, *views)] for runner in runners]
+    answers = [[view[0].cpu().numpy() for view in runner(_averaged, *views)] for runner in counted(runners)]
     side, front = (np.mean(views, axis=0) for views in zip(*answers, strict=True))
     return side, front
 

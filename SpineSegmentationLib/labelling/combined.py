@@ -17,6 +17,7 @@ import SimpleITK as sitk
 import torch
 
 from ..anatomy import COLUMN, S1, Level
+from ..headway import portion
 from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller
@@ -26,6 +27,9 @@ from .landmarks import landmarks
 from .payer import PayerLabeller
 from .sequence import Candidate, best_sequence
 from .walk import beyond
+
+HEATMAPS, PROJECTIONS, CONTEXT, PATCHES = (0.0, 0.25), (0.25, 0.65), (0.65, 0.7), (0.7, 0.95)
+"""Shares of the time that the evidence takes on a chest, one after the other."""
 
 SURE_OF_ONE = 0.5  # a column of which no vertebra is this likely to be one is none
 AIR_BELOW = -300.0  # HU
@@ -80,7 +84,10 @@ class CombinedLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, with the verdict on the names."""
-        return self.named(ct, box, self.candidates(ct, box), self.context(ct))
+        found = self.candidates(ct, box)
+        with portion(*CONTEXT):
+            heights = self.context(ct)
+        return self.named(ct, box, found, heights)
 
     def named(self, ct: sitk.Image, box: SpineBox, candidates: list[Candidate], heights: Heights) -> Centroids:
         """The column among candidates and what the patches show beyond them, with the verdict on the names.
@@ -88,7 +95,8 @@ class CombinedLabeller:
         They are certain only where a landmark was recognised and none contradicts: networks that agree may all be
         wrong by one level, and long columns make them sure of it.
         """
-        patch_of = self._hear(ct, heights, candidates)
+        with portion(*PATCHES):
+            patch_of = self._hear(ct, heights, candidates)
         column = best_sequence(list(patch_of), self.worth.projections, usual=self.usual)
         bodies = {one.position for one, patch in patch_of.items() if patch.vertebra > 0}
         sure = np.array([p.position for p in column if p.position in bodies]).reshape(-1, 3)
@@ -127,8 +135,11 @@ class CombinedLabeller:
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """The projections' candidates, each heard together with what the witness sees near it."""
-        heatmaps, image = self.witness.seen(ct, box)
-        return [joined(one, near(heatmaps, image, one.position)) for one in self.projections.candidates(ct, box)]
+        with portion(*HEATMAPS):
+            heatmaps, image = self.witness.seen(ct, box)
+        with portion(*PROJECTIONS):
+            found = self.projections.candidates(ct, box)
+        return [joined(one, near(heatmaps, image, one.position)) for one in found]
 
 
 def open_ends(ct: sitk.Image, column: Centroids) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .. import weights
 from ..anatomy import COLUMN, STANDARD, Level
 from ..device import Runner
+from ..headway import counted
 from ..networks.context import ContextNet
 from ..resampling import resample
 from .distances import DISTANCE
@@ -86,7 +87,7 @@ class ContextReader:
         """The heights of a scan's rows."""
         image = resample(ct, SPACING)
         views = [torch.from_numpy(view)[None] for view in project(sitk.GetArrayViewFromImage(image))]
-        answers = [runner(_asked, *views)[0].cpu().numpy() for runner in self.runners]
+        answers = [runner(_asked, *views)[0].cpu().numpy() for runner in counted(self.runners)]
         return Heights(image.GetOrigin()[2], np.array(answers))
 
 

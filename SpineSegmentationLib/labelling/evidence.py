@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .. import weights
 from ..device import Runner
+from ..headway import counted
 from ..networks.evidence import PLACES, EvidenceNet
 from ..resampling import resample
 from ..spine import SpineBox
@@ -63,7 +64,11 @@ class EvidenceReader:
     def of_patches(self, shown: NDArray[np.float32]) -> Evidence:
         """The evidence in patches as :func:`patches.patches` cuts them."""
         batches = [torch.from_numpy(shown[i : i + AT_ONCE]) for i in range(0, len(shown), AT_ONCE)]
-        answers = [[runner(_both_ways, batch) for batch in batches] for runner in self.runners]
+        answers: list[list[list[Tensor]]] = [[] for _ in self.runners]
+        for own, runner, batch in counted(
+            [(o, r, b) for o, r in zip(answers, self.runners, strict=True) for b in batches]
+        ):
+            own.append(runner(_both_ways, batch))
         each = [[torch.cat(parts).cpu().numpy() for parts in zip(*own, strict=True)] for own in answers]
         return Evidence(*(np.mean(values, axis=0) for values in zip(*each, strict=True)))
 

@@ -13,6 +13,7 @@ from .. import weights
 from ..anatomy import COLUMN, Level
 from ..detection.mccouat_glocker import McCouatGlockerDetector, column
 from ..device import Runner
+from ..headway import counted
 from ..networks.blocks import normalise_hu
 from ..networks.mccouat_glocker import DenseIdentificationUNet
 from ..resampling import AIR, resample
@@ -60,7 +61,7 @@ class McCouatGlockerLabeller:
         bodies = column(probability, self.detector.spacing)
         numbers = np.zeros(bodies.shape, np.float32)
         slices = np.flatnonzero(bodies.any((0, 1)))
-        for start in range(0, len(slices), AT_ONCE):
+        for start in counted(range(0, len(slices), AT_ONCE)):
             few = slices[start : start + AT_ONCE]
             slabs = normalise_hu(sagittal_slabs(hu, few))
             predicted = self.runner(lambda network, image: network(image), slabs)[:, 0]

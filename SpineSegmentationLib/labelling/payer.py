@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import weights
 from ..anatomy import COLUMN
 from ..device import Runner
+from ..headway import counted
 from ..networks.blocks import normalise_hu
 from ..networks.payer_scn import SpatialConfigurationNet
 from ..resampling import resample
@@ -50,7 +51,7 @@ class PayerLabeller:
         """(levels, z, y, x), 1 at a centroid, for HU at ``spacing`` (z, y, x): the maximum over overlapping parts."""
         merged = torch.zeros(len(COLUMN), *hu.shape)
         length = round(FIELD[0] / self.spacing)
-        for start in starts(hu.shape[0], length):
+        for start in counted(starts(hu.shape[0], length)):
             part = normalise_hu(hu[start : start + length])[None, None]
             heat = self.runner(lambda network, image: network(image)[0], part)[0].float().cpu()
             place = merged[:, start : start + length]

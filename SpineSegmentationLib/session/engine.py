@@ -41,7 +41,8 @@ class Events:
     """Who is told about one request. One of ``done``, ``measured`` and ``failed`` is called, once, at its end.
 
     Attributes:
-        progress: stage, parts done, parts in all, and the name of the vertebra or "".
+        progress: stage (``pipeline.STAGES``, or ``"loading"`` before the first), parts done, parts in all, and the
+            name of the vertebra or "".
         show: values of a run in the making.
         done: its result.
         measured: as :func:`measures.details.details`.
@@ -104,7 +105,7 @@ class LocalEngine:
 
     def run(self, state: State, label: bool, events: Events) -> None:
         def work() -> None:
-            session = self._opened()
+            session = self._opened(events)
             session.progress = self._watched(events)
             session.show = lambda state, pieces: events.show(Update(state, pieces, Grid.of(session.ct)))
             if label:
@@ -121,7 +122,7 @@ class LocalEngine:
             from ..measures.column import measure
             from ..measures.details import details
 
-            session = self._opened()
+            session = self._opened(events)
             session.progress, session.show = self._watched(events), None
             session.apply(state)
             label_map = paint({**session.pieces, **edited}, session.ct)
@@ -136,10 +137,12 @@ class LocalEngine:
     def close(self) -> None:
         self._scan = self._session = None
 
-    def _opened(self):
+    def _opened(self, events: Events):
         if self._scan is None:
             raise SpineError("no volume is chosen; choose a CT")
         if self._session is None:
+            # The first time, importing torch takes as long as a stage.
+            events.progress("loading", 0, 1, "")
             # Not at the top: an application starts, and asks for torch, before it needs this.
             from ..pipeline import Pipeline
             from .session import Session

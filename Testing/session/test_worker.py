@@ -106,7 +106,7 @@ def test_the_worker_gives_what_a_session_gives(reopened):
     assert digests(found) == digests(expected)
     assert all(np.array_equal(found.pieces[level].voxels, expected.pieces[level].voxels) for level in found.pieces)
     stages = [step[0] for event, step in reopened.events if event == "progress"]
-    assert stages == ["detection", "labelling", *["segmentation"] * 6]
+    assert stages == ["loading", "detection", "labelling", *["segmentation"] * 6]
     assert [step[3] for event, step in reopened.events if event == "progress"][-1] == "L3"
     shown = [value.state for event, value in reopened.events if event == "show"]
     assert shown[0].box == found.state.box and not shown[0].centroids
