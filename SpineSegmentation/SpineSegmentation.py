@@ -106,6 +106,7 @@ class SpineSegmentationParameterNode:
     outputSegmentation - the segmentation to write into; none makes a new one.
     system - the method, one of SYSTEMS.
     device - where the networks run.
+    weights - a folder with weights that come before the shipped ones; none when empty.
     autoUpdate - whether a correction in a view is computed as soon as it is made.
     show3D - whether the surfaces are shown after Apply.
     """
@@ -114,6 +115,7 @@ class SpineSegmentationParameterNode:
     outputSegmentation: vtkMRMLSegmentationNode
     system: Annotated[str, Choice(list(SYSTEMS))] = DEFAULT
     device: Annotated[str, Choice(["auto", "cpu", "cuda"])] = "auto"
+    weights: str = ""
     autoUpdate: bool = True
     show3D: bool = True
 
@@ -128,14 +130,22 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
     """
 
     def __init__(self, transport=None):
-        # Slicer itself is no Python interpreter; PythonSlicer on its PATH is.
-        python = shutil.which("PythonSlicer") or sys.executable
-        program = client.command(python, os.environ.get("SPINE_SEGMENTATION_WEIGHTS"))
-        SpineLogic.__init__(self, slicer.mrmlScene, transport=transport, program=program)
+        SpineLogic.__init__(self, slicer.mrmlScene, transport=transport)
+        self.useWeights("")
         ScriptedLoadableModuleLogic.__init__(self)
         terminologies = slicer.util.getModuleLogic("Terminologies")
         if not terminologies.IsTerminologyContextLoaded(TERMINOLOGY):
             terminologies.LoadTerminologyFromFile(str(TERMINOLOGY_FILE))
+
+    def useWeights(self, folder):
+        """From the next call on, weights in a folder that ``train`` wrote come before the shipped ones.
+
+        Args:
+            folder: "" for the one in the environment variable SPINE_SEGMENTATION_WEIGHTS, or none.
+        """
+        # Slicer itself is no Python interpreter; PythonSlicer on its PATH is.
+        python = shutil.which("PythonSlicer") or sys.executable
+        self.program = client.command(python, folder or os.environ.get("SPINE_SEGMENTATION_WEIGHTS"))
 
     def getParameterNode(self):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
@@ -190,6 +200,7 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
 
         connect(self.ui.applyButton, "clicked()", self.onApply)
         connect(self.ui.cancelButton, "clicked()", self.onCancel)
+        connect(self.ui.weightsButton, "clicked()", self.onChooseWeights)
         self.connectCorrections()
         self.connectResults()
 
@@ -208,6 +219,7 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
         self.watcher.stop()
         self.straightWatcher.stop()
         self.place.close()
+        self.views.close()
         self.logic.close()
         self.removeObservers()
 
@@ -223,7 +235,7 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
             shortcut.setEnabled(False)
 
     def onSceneStartClose(self, caller, event):
-        self.views.straighten(None, False)
+        self.views.close()
         self.watcher.stop()
         self.straightWatcher.stop()
         self.setParameterNode(None)
@@ -236,8 +248,10 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
         if self.parent.isEntered:
             self.initializeParameterNode()
 
-    def onNodeRemoved(self, caller, event):
-        if not slicer.mrmlScene.IsBatchProcessing():
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node):
+        # Hidden nodes are our own, which refreshing takes away.
+        if not slicer.mrmlScene.IsBatchProcessing() and not node.GetHideFromEditors():
             self.refresh()
 
     def initializeParameterNode(self):
@@ -260,10 +274,20 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
-        self.refresh()
+        self.onParametersChanged()
 
     def onParametersChanged(self, caller=None, event=None):
+        if self._parameterNode:
+            self.logic.device = self._parameterNode.device
+            self.logic.useWeights(self._parameterNode.weights)
         self.refresh()
+
+    def onChooseWeights(self):
+        folder = qt.QFileDialog.getExistingDirectory(
+            self.parent, _("Folder with weights"), self.ui.weightsLineEdit.text
+        )
+        if folder:
+            self.ui.weightsLineEdit.setText(folder)
 
     # What is shown
 
@@ -383,7 +407,6 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
             volume = self.readyVolume()
             if volume is not None:
                 ensure_packages(self.resourcePath("requirements.txt"))
-                self.logic.device = self._parameterNode.device
                 self._then, self._silent, self._fresh, self._verb = None, False, True, ""
                 self.logic.process(volume, self._parameterNode.system, self._parameterNode.outputSegmentation)
                 self.status.start()

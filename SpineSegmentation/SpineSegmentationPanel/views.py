@@ -5,6 +5,7 @@ import slicer
 
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.scene.mrml import display
+from SpineSegmentationLib.scene.mrml.names import Names
 from SpineSegmentationLib.scene.mrml.result import Result
 from SpineSegmentationLib.scene.mrml.straight import LAYOUT_ID, StraightSpine, add_layout
 
@@ -14,12 +15,14 @@ class Views:
 
     Attributes:
         straight: the straightened column.
+        names, straightNames: of the patient's points, and of those of the straightened column.
     """
 
     def __init__(self, scene) -> None:
         self._scene = scene
         self._before = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         self.straight = StraightSpine(scene)
+        self.names, self.straightNames = Names(scene), Names(scene)
 
     def draw(self, result: Result | None) -> None:
         """Draws one result and hides the others."""
@@ -51,10 +54,25 @@ class Views:
         """Shows a vertebra's name stronger, and brings it to the middle of every view."""
         display.choose_name(result.centroids, vertebra.id)
         self.straight.choose(vertebra.level)
+        self.show_names(result)
         if move:
             display.jump(self._scene, vertebra.ras)
             if self.straight.result == result:
                 display.jump(self._scene, self.straight.to_straight(vertebra.ras), display.STRAIGHT_GROUP)
+
+    def show_names(self, result: Result | None) -> None:
+        """Shows the names of a result's points, and of those of the straightened column, wherever they move."""
+        for names, points in (
+            (self.names, result.centroids if result is not None else None),
+            (self.straightNames, self.straight.points),
+        ):
+            names.show(points, display.chosen_name(points) if points is not None else None)
+
+    def close(self) -> None:
+        """Takes away what is not to be saved; the views show the scene alone."""
+        self.straighten(None, False)
+        self.names.hide()
+        self.straightNames.hide()
 
     @property
     def straightened(self) -> bool:
@@ -82,16 +100,16 @@ class Views:
                 manager.setLayout(self._before)
 
     def update(self, result: Result | None) -> None:
-        """The straightened column as the result is now; gone when that cannot be."""
-        if not self.straightened:
-            return
-        if result is None or result.centroids is None:
-            self.straighten(result, False)
-            return
-        try:
-            self.straight.show(result)
-        except SpineError:
-            self.straighten(result, False)
+        """Names, and the straightened column, as the result is now; the latter is gone when that cannot be."""
+        if self.straightened:
+            try:
+                if result is None or result.centroids is None:
+                    self.straighten(result, False)
+                else:
+                    self.straight.show(result)
+            except SpineError:
+                self.straighten(result, False)
+        self.show_names(result)
 
     def show_table(self, table) -> None:
         """Shows a table under the four views. The layout first: without it there is no view to show it in."""

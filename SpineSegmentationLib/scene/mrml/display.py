@@ -55,6 +55,12 @@ def choose_name(points, chosen: str | None) -> None:
                 points.SetNthControlPointSelected(number, on)
 
 
+def chosen_name(points) -> str | None:
+    """The id of the point that :func:`choose_name` was given last; None where all are shown alike."""
+    on = [n for n in range(points.GetNumberOfControlPoints()) if points.GetNthControlPointSelected(n)]
+    return points.GetNthControlPointID(on[0]) if len(on) == 1 else None
+
+
 def thin_box(roi) -> None:
     """Makes a new spine box a frame of thin lines with small handles and no name, hidden until it is asked for."""
     display = roi.GetDisplayNode()
