@@ -39,13 +39,12 @@ def terminology() -> dict:
     T13 and L6 have no code of their own: they are modifiers of "Vertebra" under a private coding scheme.
     """
     types = [
-        _code(level.snomed, f"{level.name} vertebra")
-        | {"recommendedDisplayRGBValue": rgb(level), "3dSlicerLabel": level.name}
+        _code(level.snomed, level.title) | {"recommendedDisplayRGBValue": rgb(level), "3dSlicerLabel": level.name}
         for level in COLUMN
         if level.snomed
     ]
     variants = [
-        _code(level.name, f"{level.name} vertebra", "99SPINE")
+        _code(level.name, level.title, "99SPINE")
         | {"recommendedDisplayRGBValue": rgb(level), "3dSlicerLabel": level.name}
         for level in COLUMN
         if not level.snomed

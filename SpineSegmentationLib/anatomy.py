@@ -38,6 +38,11 @@ class Level(IntEnum):
             raise ValueError(f"{text!r} is not a vertebra: use C1 ... C7, T1 ... T13, L1 ... L6") from None
 
     @property
+    def title(self) -> str:
+        """As SNOMED CT and other programs call it: ``"L5 vertebra"``."""
+        return f"{self.name} vertebra"
+
+    @property
     def region(self) -> str:
         """``"cervical"``, ``"thoracic"`` or ``"lumbar"``."""
         return {"C": "cervical", "T": "thoracic", "L": "lumbar"}[self.name[0]]

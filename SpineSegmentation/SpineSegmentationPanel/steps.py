@@ -100,11 +100,12 @@ class Steps(ScriptedLoadableModuleTest):
         return [points.GetNthControlPointLabel(i) for i in range(points.GetNumberOfControlPoints())].index(name)
 
     def segment_id(self, result, name):
-        return result.segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
+        return result.segmentation.GetSegmentation().GetSegmentIdBySegmentName(f"{name} vertebra")
 
     def segment_names(self, result):
         segmentation = result.segmentation.GetSegmentation()
-        return [segmentation.GetNthSegment(i).GetName() for i in range(segmentation.GetNumberOfSegments())]
+        names = [segmentation.GetNthSegment(i).GetName() for i in range(segmentation.GetNumberOfSegments())]
+        return [name.removesuffix(" vertebra") for name in names]
 
     def mask(self, result, name):
         identifier = self.segment_id(result, name)

@@ -49,7 +49,7 @@ class Algorithm:
 def code_of(level: Level) -> CodedConcept:
     """The vertebra as a SNOMED CT body structure; a variant is a vertebra with a private modifier."""
     if level.snomed:
-        return CodedConcept(level.snomed, "SCT", f"{level.name} vertebra")
+        return CodedConcept(level.snomed, "SCT", level.title)
     return CodedConcept(SNOMED_VERTEBRA[0], "SCT", SNOMED_VERTEBRA[1])
 
 
@@ -113,7 +113,7 @@ def _sampled(label_map: sitk.Image, plane: sitk.Image) -> np.ndarray:
 def _description(number: int, level: Level, algorithm: Algorithm) -> hd.seg.SegmentDescription:
     description = hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=f"{level.name} vertebra",
+        segment_label=level.title,
         segmented_property_category=CodedConcept(SNOMED_CATEGORY[0], "SCT", SNOMED_CATEGORY[1]),
         segmented_property_type=code_of(level),
         algorithm_type=algorithm.kind,
@@ -123,7 +123,7 @@ def _description(number: int, level: Level, algorithm: Algorithm) -> hd.seg.Segm
         display_color=hd.color.CIELabColor.from_rgb(*(round(255 * value) for value in level.color)),
     )
     if not level.snomed:
-        modifier = CodedConcept(level.name, VARIANTS, f"{level.name} vertebra")
+        modifier = CodedConcept(level.name, VARIANTS, level.title)
         description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
     return description
 

@@ -42,7 +42,7 @@ def fresh(logic: SpineLogic, result: Result) -> np.ndarray:
 
 def segment_names(result: Result) -> list[str]:
     segmentation = result.segmentation.GetSegmentation()
-    return [segmentation.GetSegment(name).GetName() for name in segmentation.GetSegmentIDs()]
+    return [segmentation.GetSegment(name).GetName().removesuffix(" vertebra") for name in segmentation.GetSegmentIDs()]
 
 
 def index(result: Result, name: str) -> int:
@@ -58,7 +58,7 @@ def drag(result: Result, name: str, by=(1.5, 0.0, 1.0)) -> None:
 def brush(result: Result, name: str, value=1) -> Piece:
     """Paints (or erases) a corner of the scan, as Segment Editor does; returns what the segment is then."""
     logic, node = slicer.vtkSlicerSegmentationsModuleLogic, result.segmentation
-    grid, segment = grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(name)
+    grid, segment = grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(f"{name} vertebra")
     image = oriented(Piece.of(np.ones((3, 3, 3)), (2, 2, 2)), grid)
     assert logic.SetBinaryLabelmapToSegment(image, node, segment, logic.MODE_MERGE_MAX)
     return piece_of(node, segment, grid)

@@ -21,6 +21,9 @@ LABEL_MAP = "Binary labelmap"
 LEVEL, DIGEST, POSITION, KEEP = (f"SpineSegmentation.{name}" for name in ("level", "digest", "position", "keep"))
 """Tags of a segment: its vertebra, what was last written into it, from which centroid, whether a person keeps it."""
 
+SHORT = "ShortName"
+"""Tag of a segment: what its vertebra is called in short, \"L5\", for other programs."""
+
 
 @dataclass(frozen=True)
 class ShownSegment:
@@ -35,7 +38,7 @@ class ShownSegment:
 
 def terminology(level: Level) -> str:
     """The segment's entry in Slicer's notation: the level as a SNOMED CT body structure; T13 and L6 as a vertebra."""
-    code, meaning = (level.snomed, f"{level.name} vertebra") if level.snomed else SNOMED_VERTEBRA
+    code, meaning = (level.snomed, level.title) if level.snomed else SNOMED_VERTEBRA
     category = "^".join(("SCT", *SNOMED_CATEGORY))
     return f"{TERMINOLOGY}~{category}~SCT^{code}^{meaning}~^^~~^^~^^"
 
@@ -107,8 +110,9 @@ def set_kept(node, segment_id: str, kept: bool) -> None:
 
 
 def name_as(segment, level: Level) -> None:
-    """Gives a segment the name, colour and terminology of a vertebra."""
-    segment.SetName(level.name)
+    """Gives a segment the name that other programs know, the colour and the terminology of a vertebra."""
+    segment.SetName(level.title)
+    segment.SetTag(SHORT, level.name)
     segment.SetColor(*level.color)
     segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(level))
 

@@ -100,7 +100,8 @@ def _show_segment(node, shown: ShownSegment | None, level: Level, piece: Piece, 
             write_voxels(node, name, piece, grid)
         return
     segment = segmentation.GetSegment(shown.id)
-    if shown.level != level:
+    # Scenes of the first version call segments by the short name.
+    if shown.level != level or segment.GetName() == level.name:
         segment.SetTag(LEVEL, level.name)
         name_as(segment, level)
     if shown.position != place:

@@ -53,7 +53,7 @@ def node(scene, volume):
 
 def names(node) -> list[str]:
     segmentation = node.GetSegmentation()
-    return [segmentation.GetSegment(name).GetName() for name in segmentation.GetSegmentIDs()]
+    return [segmentation.GetSegment(name).GetName().removesuffix(" vertebra") for name in segmentation.GetSegmentIDs()]
 
 
 def shown(node) -> dict[Level, ShownSegment]:
@@ -207,3 +207,18 @@ def test_segments_move_with_the_volume_but_painted_ones_stay(node, volume):
     assert [segment.kept for segment in segments_of(node)] == [False, True, False]
     assert piece_of(node, shown(node)[Level.L1].id, moved).digest == PIECES[Level.L1].digest
     assert (mine.GetMTime(), mine.GetOrigin()) == before
+
+
+def test_segments_are_called_as_other_programs_call_them(node, volume):
+    segment = node.GetSegmentation().GetSegment(shown(node)[Level.L2].id)
+    tag = vtk.reference("")
+    assert segment.GetName() == "L2 vertebra" and segment.GetTag("ShortName", tag) and str(tag) == "L2"
+    # As the first version left it in scenes.
+    segment.SetName("L2")
+    segment.RemoveTag("ShortName")
+    show_segments(node, PIECES, PLACES, GRID, volume)
+    assert segment.GetName() == "L2 vertebra" and segment.GetTag("ShortName", tag)
+    # A name that a person gave stays.
+    segment.SetName("fractured")
+    show_segments(node, PIECES, PLACES, GRID, volume)
+    assert segment.GetName() == "fractured"
