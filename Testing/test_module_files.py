@@ -21,6 +21,7 @@ QT_CLASSES = {
     "QCheckBox",
     "QComboBox",
     "QLabel",
+    "QLineEdit",
     "QPlainTextEdit",
     "QProgressBar",
     "QPushButton",

@@ -48,10 +48,11 @@ class SceneSession:
     Args:
         scene: a vtkMRMLScene.
         transport: makes a transport to a new worker process.
-        device: as :func:`device.choose`; may be changed later.
+        device: as :func:`device.choose`.
         program: the command line of the worker; None computes in this process when there is no transport.
 
     Attributes:
+        device, program: as above; may be changed, from the next call on another worker computes.
         on_progress: called with result, stage, parts done, parts in all, level or "".
         on_update: called with the result after its nodes changed.
         on_done: called with result and warnings.
@@ -67,12 +68,12 @@ class SceneSession:
         device: str = "auto",
         program: Sequence[str] | None = None,
     ) -> None:
-        self.scene, self.device = scene, device
+        self.scene, self.device, self.program = scene, device, program
         self.on_progress = self.on_update = self.on_done = self.on_error = self.on_log = lambda *values: None
         self.writing = False
-        self._transport, self._program = transport, program
+        self._transport = transport
         self._engine: Engine | None = None
-        self._engine_device = device
+        self._engine_of: tuple = ()
         self._opened: tuple | None = None
         self._records: dict[Result, Record] = {}
         self._request: _Request | None = None
@@ -276,10 +277,11 @@ class SceneSession:
             self.on_error(request.result, "the volume was deleted, so its segmentation was ended")
 
     def _start_engine(self) -> None:
-        if self._engine_device != self.device:
+        wanted = self.device, self.program
+        if self._engine_of != wanted:
             self._close_engine()
         if self._engine is None:
-            self._engine_device = self.device
+            self._engine_of = wanted
             self._engine = self._new_engine()
 
     def _new_engine(self) -> Engine:
@@ -287,8 +289,8 @@ class SceneSession:
             self.on_log(text)
 
         if self._transport is not None:
-            return WorkerClient(self._transport, self.device, self._program, log)
-        return WaitingClient(self.device, self._program, log) if self._program else LocalEngine(self.device)
+            return WorkerClient(self._transport, self.device, self.program, log)
+        return WaitingClient(self.device, self.program, log) if self.program else LocalEngine(self.device)
 
     def _close_engine(self) -> None:
         engine, self._engine, self._opened = self._engine, None, None

@@ -61,6 +61,9 @@ def command(python: str | None = None, weights: str | Path | None = None) -> lis
     """
     return [
         python or shutil.which("PythonSlicer") or sys.executable,
+        # What a library prints, and names of folders, may hold any letter, whatever the computer's language.
+        "-X",
+        "utf8",
         "-c",
         PROGRAM.format(root=str(Path(__file__).resolve().parents[2])),
         *(("--weights", str(weights)) if weights else ()),

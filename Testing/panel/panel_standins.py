@@ -122,6 +122,7 @@ for _name in (
     "QCheckBox",
     "QComboBox",
     "QLabel",
+    "QLineEdit",
     "QPlainTextEdit",
     "QProgressBar",
     "QPushButton",
@@ -210,6 +211,9 @@ def parameter_node_wrapper(cls: type) -> type:
             elif kind == "QCheckBox":
                 widget.setChecked(getattr(self, name))
                 signal, get = "toggled", widget.isChecked
+            elif kind == "QLineEdit":
+                widget.setText(getattr(self, name))
+                signal, get = "textChanged", lambda: widget.text
             elif kind == "QComboBox":
                 choices = next(note for note in hints[name].__metadata__ if isinstance(note, Choice)).choices
                 widget.clear()

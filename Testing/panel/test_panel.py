@@ -130,3 +130,28 @@ def test_a_transport_tells_once_why_it_ended(module):
 def test_an_unknown_signal_is_an_error(steps):
     with pytest.raises(RuntimeError, match="QPushButton has no signal"):
         sys.modules["SpineSegmentationPanel.connection"].connect(steps.ui.applyButton, "pressedTwice()", print)
+
+
+def test_other_weights_are_for_another_worker(steps, monkeypatch, tmp_path):
+    from SpineSegmentationLib.session import client
+
+    asked = []
+    standin = client.command
+    monkeypatch.setattr(client, "command", lambda python, weights: [*standin(python), str(asked.append(weights))])
+    engine = steps.logic._engine
+    steps.ui.weightsLineEdit.setText(str(tmp_path))
+    assert asked[-1] == str(tmp_path) and steps.panel.logic.getParameterNode().weights == str(tmp_path)
+    monkeypatch.setattr(client, "command", lambda python, weights: [*standin(python), "--weights", str(weights)])
+    steps.ui.weightsLineEdit.setText(str(tmp_path / "other"))
+    steps.apply()
+    assert steps.logic._engine is not engine
+    assert steps.logic._engine._program[-2:] == ["--weights", str(tmp_path / "other")]
+    steps.ui.weightsLineEdit.setText("")
+
+
+def test_the_line_says_how_far_the_naming_is(steps):
+    steps.panel.onProgress(steps.result, "loading", 0, 1, "")
+    assert "longer the first time" in steps.panel.status.text
+    steps.panel.onProgress(steps.result, "labelling", 37, 100, "")
+    assert "Stage 2 of 3: Naming the vertebrae 37 %" in steps.panel.status.text
+    assert steps.ui.progressBar.value == 37 and steps.ui.progressBar.maximum == 100
