@@ -24,13 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--shared", type=Path, metavar="DIR", help="a folder with ct/ and anatomy/")
     parser.add_argument(
-        "--own-masks", action="store_true", help="segmentation: learn from masks drawn on the scans of --shared, too"
+        "--own-masks",
+        type=Path,
+        metavar="DIR",
+        help="segmentation: learn from masks of the scans of --shared, too; what is not in DIR is drawn and put there",
     )
     parser.add_argument(
         "--corrections", type=Path, metavar="DIR", help="fine-tune the shipped weights on reviewed or corrected results"
     )
     parser.add_argument(
         "--fine-tune", action="store_true", help="begin with the shipped weights in place of random ones"
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="DIR", help="weights that train wrote, at hand before the shipped ones"
     )
     parser.add_argument("--width", choices=("compact", "paper"), default="compact")
     parser.add_argument("--device", default="auto")
@@ -67,6 +73,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         corrections=arguments.corrections,
         fold=None if arguments.fold is None else Fold.parse(arguments.fold),
         fine_tune=arguments.fine_tune,
+        start=arguments.weights,
         report=console.progress,
     )
     console.record({"status": "done", "files": [str(weights)]})

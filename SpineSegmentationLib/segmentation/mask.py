@@ -220,17 +220,28 @@ def _meet(a: VertebraMask, b: VertebraMask) -> bool:
     return all(s.start <= t.stop and t.start <= s.stop for s, t in zip(a.place, b.place, strict=True))
 
 
+def common(mine: VertebraMask, other: VertebraMask) -> tuple[Place, Place] | None:
+    """The part of the lattice that two masks share, as a place in each of their arrays; None where there is none."""
+    both = [slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(mine.place, other.place, strict=True)]
+    if any(side.start >= side.stop for side in both):
+        return None
+    first, second = (
+        tuple(slice(b.start - s.start, b.stop - s.start) for b, s in zip(both, mask.place, strict=True))
+        for mask in (mine, other)
+    )
+    return first, second
+
+
 def _wins(masks: Mapping[int, VertebraMask] | list[VertebraMask], own: int, others: Iterable[int]) -> np.ndarray:
     """Where one mask has at least one half and the largest value of all; the first in order wins a draw."""
-    mine, place = masks[own].probability, masks[own].place
+    mine = masks[own].probability
     wins = mine >= HALF
     for number in others:
         other = masks[number]
-        common = [slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(place, other.place, strict=True)]
-        if number == own or any(s.start >= s.stop for s in common):
+        shared = common(masks[own], other)
+        if number == own or shared is None:
             continue
-        here = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, place, strict=True))
-        there = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, other.place, strict=True))
+        here, there = shared
         stronger = np.greater if number < own else np.greater_equal
         wins[here] &= stronger(mine[here], other.probability[there])
     return wins

@@ -52,7 +52,7 @@ class _SpineTask:
         self.people = marked(subjects)
         even = np.array([len(person.levels) ** 0.5 for person in self.people])
         owners = [person.subject for person in self.people]
-        self.weights = shares(owners, even, {"real": 0.35, "atlas": 0.35, "phantom": 0.3})
+        self.weights = shares(owners, even, {"real": 0.2, "own": 0.15, "atlas": 0.35, "phantom": 0.3})
 
     def size(self, rng: np.random.Generator) -> tuple[int, int, int]:
         raise NotImplementedError

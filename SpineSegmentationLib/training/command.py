@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -49,9 +50,10 @@ from .subjects import (
     verse_subjects,
 )
 
-SOURCES = ("real", "atlas", "phantom")
+SOURCES = ("real", "own", "atlas", "phantom")
 REHEARSED, KEPT = 8, 4  # phantoms that are learnt beside corrections, and on which forgetting is measured
 FRESH, GENTLE = 2e-3, 6e-4  # learning rates, from nothing and from weights that know the task
+Drawing = Callable[[Path, float], Iterator[Subject]]
 WHOLE = 4.0  # mm: at this spacing the shared scans show their whole field of view
 
 
@@ -112,11 +114,12 @@ def train_stage(
     phantoms: int,
     verse: list[Path],
     shared: Path | None,
-    own_masks: bool = False,
+    own_masks: Path | None = None,
     member: int = 1,
     corrections: Path | None = None,
     fold: Fold | None = None,
     fine_tune: bool = False,
+    start: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains one network and writes weights, registry and model card to ``folder``; resumes what was begun there.
@@ -127,13 +130,14 @@ def train_stage(
         steps: in all, those of an interrupted run included.
         phantoms: how many to generate; ``verse``: folders in the VerSe layout; ``shared``: the folder with ``ct/`` and
             ``anatomy/``, of which the validation cases are left out.
-        own_masks: segment the scans of ``shared`` that have no mask with the weights at hand, and learn from those
-            masks, too (:mod:`.own_masks`).
+        own_masks: a folder of label maps of the scans of ``shared`` that have no mask, to learn from, too
+            (:mod:`.own_masks`); those that are not there are drawn with the weights at hand and kept there.
         member: number of the network in its committee (:func:`weights.load_committee`).
         corrections: a folder of results that people checked (:mod:`.corrections`): the shipped network learns from
             them, in its own width, beside the other sources, and is kept only if it forgets nothing.
         fold: leave out these people of ``shared`` for a cross-validation.
         fine_tune: begin with the weights at hand, in their width, in place of random ones.
+        start: a folder that a training wrote, whose weights are at hand before the shipped ones.
 
     Returns:
         The file of weights.
@@ -149,12 +153,13 @@ def train_stage(
     name = weights.member(f"{system}-{stage}", member)
     fine_tune = fine_tune or corrections is not None
     if fine_tune:
-        network, shipped = weights.load(name, recipe.architecture, place)
+        with weights.preferring(start):
+            network, shipped = weights.load(name, recipe.architecture, place)
         width = shipped.width
     else:
         network = recipe.architecture(width)
     spacing = getattr(network, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
-    if own_masks and (stage != "segmentation" or shared is None):
+    if own_masks is not None and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     if member < 1:
         raise SpineError("--member counts from 1")
@@ -166,7 +171,9 @@ def train_stage(
         if not subjects:
             raise SpineError(f"nobody has checked any result in {corrections}; see review and apply-review")
         phantoms = phantoms or REHEARSED
-    drawing = Pipeline(device=device) if own_masks else None
+    drawing = None
+    if own_masks is not None:
+        drawing = partial(own_mask_subjects, pipeline=Pipeline(device=device, weights=start), kept=own_masks)
     kept_aside = fold.leaves_out(scan_names(shared)) if fold and shared else set()
     for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
         if SAME_PERSON.get(subject.name, subject.name) in kept_aside or subject.name in kept_aside:
@@ -215,16 +222,14 @@ def train_stage(
         **({"fine-tuned from": shipped.sha256} if fine_tune else {}),
         "fold": f"{fold.number}/{fold.count}" if fold else None,
         "left out": sorted(kept_aside),
-        "trained on": {
-            source: [s.name for s in subjects if s.source == source] for source in ("real", "atlas", "phantom")
-        },
+        "trained on": {source: [s.name for s in subjects if s.source == source] for source in SOURCES},
     }
     write_json(folder / f"{saved.name}.json", card)
     return saved.path
 
 
 def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: int, verse: list[Path],
-              shared: Path | None, drawing: Pipeline | None) -> Iterator[Subject]:  # fmt: skip
+              shared: Path | None, drawing: Drawing | None) -> Iterator[Subject]:  # fmt: skip
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
@@ -235,5 +240,5 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
             yield from negative_subjects(shared, spacing)
         yield from atlas_subjects(shared, spacing)
         if drawing is not None:
-            yield from own_mask_subjects(shared, spacing, drawing)
+            yield from drawing(shared, spacing)
     yield from phantom_subjects(phantoms, seed, spacing, recipe.field)

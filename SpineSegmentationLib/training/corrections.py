@@ -70,7 +70,7 @@ def _subject(result: ScanResult, folder: Path, spacing: float, trusted: bool) ->
         label_map = sitk.ReadImage(str(path), sitk.sitkUInt8)
         if not same_grid(label_map, ct):
             raise SpineError(f"{path} does not lie on the grid of {result.scan}")
-        kept = set(points) if trusted else set(believable(ct, label_map))
+        kept = set(points) if trusted else set(believable(ct, label_map, centroids))
         left_out = {int(level): 0 for level in Level if level not in kept}
         labels = sitk.ChangeLabel(label_map, left_out) if kept else None
     return _make(f"{result.name}, corrected", ct, labels, False, points, spacing)

@@ -96,7 +96,7 @@ class LessmannTask:
         # A person with many vertebrae must not outweigh the others.
         even = np.array([len(person.levels) ** -0.5 for person, _ in self.vertebrae])
         owners = [person.subject for person, _ in self.vertebrae]
-        self.weights = shares(owners, even, {"real": 0.35, "atlas": 0.35, "phantom": 0.3})
+        self.weights = shares(owners, even, {"real": 0.2, "own": 0.15, "atlas": 0.35, "phantom": 0.3})
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -33,7 +33,7 @@ class Marked:
         self.places = {level: places[level - 1] for level in self.levels}
         shape = subject.labels.shape
         self.low, self.high = 0, shape[0]
-        if subject.source == "real" and not subject.whole:
+        if subject.source in ("real", "own") and not subject.whole:
             first, last = self.levels[0], self.levels[-1]
             if last not in (Level.L5, Level.L6):
                 self.low = self.places[last][0].start

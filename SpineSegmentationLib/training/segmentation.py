@@ -9,15 +9,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..anatomy import Level
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from ..networks.intensity import payer_intensity
+from ..resampling import AIR
 from ..segmentation.anduin import CENTRE, SIZE
 from ..segmentation.patch import SIGMA, SPACING
 from .deformation import Deformation, sample
 from .losses import mask_loss
 from .marked import seen
 from .subjects import Subject, shares
+
+WEAK = {Level.C1: 3.0, Level.C2: 3.0, Level.T10: 2.0, Level.L5: 2.0}
+"""Levels whose masks were worst, and how many times as often as others they are drawn."""
+
+SHARES = {"real": 0.25, "own": 0.2, "atlas": 0.3, "phantom": 0.25}
+
+CUT = 0.15
+"""Share of samples in which the scan ends within the patch."""
+
+WHOLE = 0.7
+"""From this part of the steps on a sample is shown whole; until then only windows of it, which are cheaper."""
 
 
 class SegmentationTask:
@@ -27,7 +40,8 @@ class SegmentationTask:
     spacing = SPACING
     batch = 1
     reuse = 3
-    size = SIZE
+    progress = 0.0
+    size, window = SIZE, (72, 88, 96)
     intensity = staticmethod(normalise_hu)
     criterion = staticmethod(mask_loss)
 
@@ -42,7 +56,8 @@ class SegmentationTask:
         # A person with many vertebrae must not outweigh the others.
         people = [s for s, *_ in self.vertebrae]
         even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
-        self.weights = shares(people, even, {"real": 0.4, "atlas": 0.3, "phantom": 0.3})
+        weak = np.array([WEAK.get(level, 1.0) for _, level, _ in self.vertebrae])
+        self.weights = shares(people, even * weak, SHARES)
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -58,7 +73,14 @@ class SegmentationTask:
         hu = seen(subject, grid, SPACING, rng, generator)
         mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
+        if rng.random() < CUT:
+            beyond = _beyond_a_border(self.size, hint[0], rng)
+            hu[beyond], mask[beyond] = AIR, 0
         return self.intensity(hu)[None], gaussians(hint, self.size, SIGMA / SPACING)[None], mask[None]
+
+    def vary(self, sample: tuple[Tensor, Tensor, Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """A window of a sample, or all of it when the training is nearly done."""
+        return sample if self.progress >= WHOLE else _window(sample, self.window, rng)
 
     def loss(self, network: nn.Module, batch: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
         device = next(network.parameters()).device
@@ -73,13 +95,28 @@ class PayerSegmentationTask(SegmentationTask):
 
     intensity = staticmethod(partial(payer_intensity, spacing=SPACING))
     criterion = staticmethod(functional.binary_cross_entropy_with_logits)
-    seen = (72, 96, 96)
+    window = (72, 96, 96)
 
     def vary(self, sample: tuple[Tensor, Tensor, Tensor], rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """A smaller window: cheaper, and its border does not tell where the vertebra is, so any patch will do."""
-        starts = [int(rng.integers(0, n - w + 1)) for n, w in zip(self.size, self.seen, strict=True)]
-        window = (slice(None), *(slice(start, start + w) for start, w in zip(starts, self.seen, strict=True)))
-        return tuple(part[window] for part in sample)
+        """A window: its border does not tell where the vertebra is, so any patch will do at work."""
+        return _window(sample, self.window, rng)
+
+
+def _window(sample: tuple[Tensor, ...], window: tuple[int, int, int], rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """The same random part of tensors (1, z, y, x), of the size ``window`` (z, y, x)."""
+    starts = [int(rng.integers(0, n - w + 1)) for n, w in zip(sample[0].shape[1:], window, strict=True)]
+    place = (slice(None), *(slice(start, start + w) for start, w in zip(starts, window, strict=True)))
+    return tuple(part[place] for part in sample)
+
+
+def _beyond_a_border(size: tuple[int, int, int], hint: np.ndarray, rng: np.random.Generator) -> tuple[slice, ...]:
+    """The part of a patch (z, y, x) beyond a random plane across an axis, which leaves ``hint`` (z, y, x) inside."""
+    axis, after = int(rng.integers(3)), bool(rng.integers(2))
+    middle = float(np.clip(hint[axis], 4, size[axis] - 5))
+    plane = int(rng.uniform(middle, size[axis]) if after else rng.uniform(0, middle))
+    place = [slice(None)] * 3
+    place[axis] = slice(plane + 1, None) if after else slice(0, plane)
+    return tuple(place)
 
 
 def _source(deformation: Deformation, point: np.ndarray) -> np.ndarray:

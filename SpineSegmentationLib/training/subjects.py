@@ -38,7 +38,7 @@ class Subject:
         whole: labels name every tissue (0 is air); otherwise 0 is unknown.
         levels: the annotated vertebrae, and ``positions`` (N, 3) their centroids in voxel indices z,y,x.
         spacing: mm, isotropic.
-        source: ``"real"``, ``"atlas"`` or ``"phantom"``.
+        source: ``"real"``, ``"own"`` (real, its masks drawn by a network), ``"atlas"`` or ``"phantom"``.
         sacrum: the centre of S1 in voxel indices z,y,x, None where it is not known.
     """
 

@@ -13,11 +13,14 @@ from torch.nn import functional
 from ..anatomy import COLUMN, SACRUM
 from ..networks.intensity import smooth
 from .deformation import sample
+from .slices import random_slices
 from .subjects import Subject
 
 DISC, UNKNOWN = 30, 255
 VERTEBRA_CODES = tuple(int(level) for level in COLUMN)
 BONE_CODES = (*VERTEBRA_CODES, SACRUM, 27, *range(31, 55), 56, 57, 58, 59, 60, 61, 62, 63)
+
+SLICED = 0.65  # share of scans whose slices are told apart from their voxels
 
 # Mean and spread (HU) of a tissue in a person: contrast agents, fasting, age and disease move them.
 TISSUE = {
@@ -107,13 +110,9 @@ def scan(
     ``strength`` below 1 is for real scans, which have a blur and a noise of their own.
     """
     blur = rng.uniform(0.0, 1.1) * strength / spacing
-    thickness = rng.choice([0.0, 1.0, 2.0, 3.0, 5.0], p=[0.35, 0.15, 0.15, 0.2, 0.15]) * strength
     hu = smooth(hu, (blur, blur, blur))
-    if thickness > spacing:
-        size = hu.shape
-        slices = max(int(round(size[0] * spacing / thickness)), 2)
-        hu = functional.interpolate(hu[None, None], size=(slices, *size[1:]), mode="area")
-        hu = functional.interpolate(hu, size=tuple(size), mode="trilinear", align_corners=False)[0, 0]
+    if rng.random() < SLICED * strength:
+        hu = random_slices(hu, spacing, rng)
     if rng.random() < 0.06:
         hu = _metal(hu, spacing, rng)
     level = abs(rng.normal(0, 25)) * strength

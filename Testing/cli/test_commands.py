@@ -70,9 +70,11 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "phantoms": 2,
         "verse": [Path("a"), Path("b")],
         "shared": Path("c"),
-        "own_masks": False,
+        "own_masks": None,
         "member": 2,
         "corrections": None,
         "fold": None,
+        "fine_tune": False,
+        "start": None,
     }
     assert "w.safetensors" in capsys.readouterr().out

@@ -43,7 +43,7 @@ def test_windows_of_segmentation_show_the_same_place_in_image_gaussian_and_mask(
     task = PayerSegmentationTask.__new__(PayerSegmentationTask)
     whole = torch.arange(float(np.prod(task.size))).reshape(1, *task.size)
     parts = task.vary((whole, whole + 1, whole + 2), np.random.default_rng(3))
-    assert all(part.shape == (1, *task.seen) for part in parts)
+    assert all(part.shape == (1, *task.window) for part in parts)
     assert (parts[1] - parts[0] == 1).all() and (parts[2] - parts[0] == 2).all()
 
 

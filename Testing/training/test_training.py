@@ -16,13 +16,11 @@ from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.io.values import write_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.training import command
 from SpineSegmentationLib.training.anduin_labelling import LabellingTask, level_distribution
 from SpineSegmentationLib.training.command import RECIPES, train_stage
 from SpineSegmentationLib.training.deformation import Deformation, sample
 from SpineSegmentationLib.training.detection import DetectionTask
 from SpineSegmentationLib.training.loop import train
-from SpineSegmentationLib.training.own_masks import believable
 from SpineSegmentationLib.training.segmentation import SegmentationTask
 from SpineSegmentationLib.training.subjects import Subject, phantom_subjects, rarity, verse_subjects
 from SpineSegmentationLib.training.synthesis import scanned, smooth, synthesise
@@ -209,55 +207,6 @@ def test_fine_tuning_begins_with_the_weights_at_hand(tmp_path):
         assert (tuned[key].float() - value.float()).abs().max() < 2e-3, key
     card = json.loads((tmp_path / "anduin-detection.json").read_text())
     assert card["fine-tuned from"] == shipped.sha256 and card["width"] == shipped.width
-
-
-def test_own_masks_are_believed_when_whole_and_on_bone():
-    spec = PhantomSpec(seed=5, first=Level.L1, last=Level.L4, field=(110, 130), margin=40.0, noise=5.0)
-    phantom = make_phantom(spec, (1.5, 1.5, 1.5))
-    truth = sitk.GetArrayFromImage(phantom.label_map)
-    truth[np.isin(truth, [code for code in np.unique(truth) if code not in phantom.centroids.levels])] = 0
-
-    def judged(labels):
-        image = sitk.GetImageFromArray(labels)
-        image.CopyInformation(phantom.ct)
-        return set(believable(phantom.ct, image))
-
-    whole = judged(truth)
-    assert {Level.L2, Level.L3, Level.L4} <= whole
-    halved = truth.copy()
-    body = np.argwhere(truth == Level.L3)
-    halved[: int(body[:, 0].mean())][truth[: int(body[:, 0].mean())] == Level.L3] = 0
-    assert Level.L3 not in judged(halved)
-    beside = np.where(truth == Level.L3, 0, truth)
-    z, y, x = body.T
-    beside[z, np.maximum(y - 45, 0), x] = Level.L3  # in the soft tissue in front of the column
-    assert Level.L3 not in judged(beside)
-    cut = truth[body[:, 0].min() + 1 :]
-    image = sitk.GetImageFromArray(cut)
-    part = phantom.ct[:, :, int(body[:, 0].min()) + 1 :]
-    image.CopyInformation(part)
-    assert Level.L3 not in believable(part, image)
-
-
-def test_own_masks_need_scans_and_segmentation(tmp_path):
-    with pytest.raises(SpineError, match="--own-masks"):
-        train_stage(
-            stage="labelling", system="anduin", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
-            phantoms=1, verse=[], shared=None, own_masks=True,
-        )  # fmt: skip
-
-
-def test_own_masks_are_drawn_where_the_training_runs(tmp_path, monkeypatch):
-    for name in ("ct", "anatomy"):
-        (tmp_path / name).mkdir()
-    devices = []
-    monkeypatch.setattr(command, "Pipeline", lambda device="auto": devices.append(device))
-    with pytest.raises(SpineError, match="nothing to train on"):
-        train_stage(
-            stage="segmentation", system="payer", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
-            phantoms=0, verse=[], shared=tmp_path, own_masks=True,
-        )  # fmt: skip
-    assert devices == ["cpu"]
 
 
 @pytest.mark.parametrize(
