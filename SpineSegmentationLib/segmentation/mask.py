@@ -19,6 +19,15 @@ from ..spine import SpineBox
 HALF = 128
 """Probability one half in the stored scale 0..255."""
 
+NEAR = 2.0
+"""mm from the border of the scan within which a piece is cut by it: networks see air there and stop a little early."""
+
+CRUMB = 30
+"""mm3 that a piece besides the largest must have, ..."""
+
+SURE = 204
+"""... and the probability, 0.8 in the stored scale, that it must reach."""
+
 Place = tuple[slice, slice, slice]
 
 
@@ -164,6 +173,9 @@ def paint(pieces: Mapping[Level, Piece], grid: sitk.Image) -> sitk.Image:
 def merge(masks: Mapping[Level, VertebraMask], grid: sitk.Image) -> sitk.Image:
     """The label map on the grid of the scan: the largest probability wins, one connected piece per vertebra.
 
+    A vertebra that the border of the scan cuts may hang together beyond it: if its largest piece ends at the border, so
+    may others, as far as the segmenter is sure of them.
+
     Pieces are judged at 1 mm, where thin processes are still whole, and only then resampled (linear interpolation
     of the probability, one half is the border), so a coarse grid does not cut a process off. Which vertebra wins
     does not depend on its name, so renaming never moves a border.
@@ -202,7 +214,9 @@ class Merger:
         ]  # what a crop is computed from: the masks that meet, and which of them it is
 
         def crop(own: int) -> VertebraMask:
-            return self._crops.get(keys[own], lambda: _on_grid(_own_piece(ordered, own, met[own]), self._grid))
+            return self._crops.get(
+                keys[own], lambda: _on_grid(_own_pieces(ordered, own, met[own], self._grid), self._grid)
+            )
 
         def piece(own: int) -> Piece:
             crops = {other: crop(other) for other in met[own]}
@@ -247,14 +261,38 @@ def _wins(masks: Mapping[int, VertebraMask] | list[VertebraMask], own: int, othe
     return wins
 
 
-def _own_piece(masks: list[VertebraMask], own: int, others: Iterable[int]) -> VertebraMask:
-    """The mask without the voxels that another vertebra wins and without pieces apart from its largest."""
+def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid: sitk.Image) -> VertebraMask:
+    """The mask without the voxels that another vertebra wins, and of its pieces the largest.
+
+    Others stay if they and the largest end at the border of the grid, where they can hang together beyond it.
+    """
     mask = masks[own]
     mine = _wins(masks, own, others)
     pieces, count = ndimage.label(mine, np.ones((3, 3, 3)))
     if count > 1:
-        mine = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+        sizes = np.bincount(pieces.ravel())[1:]
+        kept = {int(sizes.argmax()) + 1}
+        cut = _cut_off(pieces, mask.corner, grid)
+        if kept <= cut:
+            sure = ndimage.maximum(mask.probability, pieces, np.arange(1, count + 1))
+            kept |= {piece for piece in cut if sizes[piece - 1] >= CRUMB and sure[piece - 1] >= SURE}
+        mine = np.isin(pieces, list(kept))
     return VertebraMask(np.where(mine | (mask.probability < HALF), mask.probability, 0).astype(np.uint8), mask.corner)
+
+
+def _cut_off(pieces: np.ndarray, corner: tuple[int, int, int], grid: sitk.Image) -> set[int]:
+    """The pieces (z, y, x; numbers from 1 on) that end within ``NEAR`` mm of the border of a grid.
+
+    Args:
+        corner: lattice position of the first voxel, x,y,z.
+    """
+    index = np.argwhere(pieces)
+    places = index[:, ::-1] + np.array(corner) - grid.GetOrigin()
+    inside = places @ np.reshape(grid.GetDirection(), (3, 3))  # mm from the first voxel along the axes of the grid
+    half = np.array(grid.GetSpacing()) / 2
+    far = np.array(grid.GetSize()) * grid.GetSpacing() - half
+    near = np.any((inside < NEAR - half) | (inside > far - NEAR), axis=1)
+    return set(pieces[tuple(index[near].T)].tolist())
 
 
 def _on_grid(mask: VertebraMask, grid: sitk.Image) -> VertebraMask:

@@ -59,7 +59,7 @@ def test_the_larger_probability_wins():
 def test_only_the_largest_piece_stays():
     probability = block((10, 6, 6), slice(0, 4), value=1.0)
     probability[7:9] = 1.0
-    labels = array(merge({Level.C4: mask_of(probability)}, lattice((10, 6, 6))))
+    labels = array(merge({Level.C4: mask_of(probability)}, lattice((20, 16, 16), (-5.0, -5.0, -5.0))))[5:, 5:11, 5:11]
     assert (labels[:4] == Level.C4).all()
     assert not labels[4:].any()
 
@@ -67,7 +67,8 @@ def test_only_the_largest_piece_stays():
 def test_a_piece_cut_off_by_a_neighbour_goes():
     bar = block((12, 5, 5), slice(0, 12), value=0.8)
     wall = block((12, 5, 5), slice(7, 9), value=0.95)
-    labels = array(merge({Level.L1: mask_of(bar), Level.L2: mask_of(wall)}, lattice((12, 5, 5))))
+    labels = array(merge({Level.L1: mask_of(bar), Level.L2: mask_of(wall)}, lattice((22, 15, 15), (-5.0, -5.0, -5.0))))
+    labels = labels[5:, 5:10, 5:10]
     assert (labels[:7] == Level.L1).all()
     assert (labels[7:9] == Level.L2).all()
     assert not labels[9:].any()
@@ -134,8 +135,7 @@ def test_names_and_order_never_move_a_border(masks, names):
 
 @given(random_masks())
 def test_every_vertebra_is_one_piece_on_the_lattice(masks):
-    labels = array(
-        merge(dict(zip([Level.L1, Level.L2, Level.L3, Level.L4], masks, strict=False)), lattice((24, 24, 24)))
-    )
+    grid = lattice((40, 40, 40), origin=(-8.0, -8.0, -8.0))
+    labels = array(merge(dict(zip([Level.L1, Level.L2, Level.L3, Level.L4], masks, strict=False)), grid))
     for code in np.unique(labels[labels > 0]):
         assert ndimage.label(labels == code, np.ones((3, 3, 3)))[1] == 1

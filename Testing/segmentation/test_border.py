@@ -1,0 +1,111 @@
+"""Vertebrae cut by the border of the scan keep all that is seen of them, and only that."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy import ndimage
+
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+from SpineSegmentationLib.segmentation.mask import CRUMB, VertebraMask, bounds, merge
+
+EVERYWHERE = np.ones((3, 3, 3))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """The voxels (z, y, x; 1 mm) of a neck, a chest and a lumbar vertebra."""
+    found = {}
+    for level in (Level.C5, Level.T8, Level.L4):
+        spec = PhantomSpec(seed=3, first=level, last=level, field=(110, 120), margin=15.0, noise=0.0)
+        labels = sitk.GetArrayFromImage(make_phantom(spec, (1.0, 1.0, 1.0)).label_map) == level
+        where = bounds(labels)
+        pieces, _ = ndimage.label(labels[where], EVERYWHERE)
+        found[level] = np.pad(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1, 6)
+    return found
+
+
+def lattice(voxels, first=(0, 0, 0)):
+    image = sitk.GetImageFromArray(np.zeros(voxels.shape, np.int16))
+    image.SetOrigin([float(v) for v in reversed(first)])
+    return image
+
+
+def merged(voxels, grid, probability=0.95):
+    mask = VertebraMask.of(voxels.astype(np.float32) * probability, lattice(voxels))
+    return sitk.GetArrayFromImage(merge({Level.L4: mask}, grid)) > 0
+
+
+def cuts(voxels):
+    """Every third plane across each axis, both sides kept in turn, as a place that holds at least a third."""
+    for axis in range(3):
+        for plane in range(8, voxels.shape[axis] - 8, 3):
+            for side in (slice(plane, None), slice(None, plane)):
+                place = [slice(None)] * 3
+                place[axis] = side
+                if voxels[tuple(place)].sum() >= voxels.sum() / 3:
+                    yield tuple(place)
+
+
+@pytest.mark.parametrize("level", [Level.C5, Level.T8, Level.L4])
+def test_cut_at_any_plane_a_vertebra_keeps_what_is_seen_of_it(truth, level):
+    voxels = truth[level]
+    apart = 0
+    for place in cuts(voxels):
+        seen = voxels[place]
+        pieces, count = ndimage.label(seen, EVERYWHERE)
+        crumbs = [n for n in range(1, count + 1) if (pieces == n).sum() < CRUMB]
+        grid = lattice(seen, [side.start or 0 for side in place])
+        cut = np.zeros_like(voxels)
+        cut[place] = seen  # a network sees air beyond the scan
+        np.testing.assert_array_equal(merged(cut, grid), seen & ~np.isin(pieces, crumbs))
+        apart += count - len(crumbs) > 1
+    assert apart >= 3  # of these cuts left more than one piece
+
+
+def test_oblique_scans_are_cut_alike(truth):
+    voxels = truth[Level.L4]
+    centre = np.array(voxels.shape[::-1]) / 2 + 0.3  # where nothing is exactly one half
+    angle = np.deg2rad(25)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    size = np.array([70, 30, 60])
+    grid = sitk.Image(size.tolist(), sitk.sitkInt16)
+    grid.SetDirection(turn.ravel().tolist())
+    kept = []
+    for back in range(-20, 21, 5):  # a slab of 30 mm from front to back, farther and farther behind
+        grid.SetOrigin((centre + turn @ (-(size - 1) / 2 + [0, back, 0])).tolist())
+        resampled = sitk.Resample(sitk.GetImageFromArray(voxels.astype(np.float32)), grid, sitk.Transform())
+        inside = sitk.Resample(sitk.Image(grid) + 1, lattice(voxels), sitk.Transform(), sitk.sitkNearestNeighbor)
+        mask = voxels & (sitk.GetArrayFromImage(inside) > 0)
+        seen = sitk.GetArrayFromImage(resampled) >= 0.5
+        inner = (slice(2, -2),) * 3  # the outermost voxels lie half beyond the border
+        kept.append((merged(mask, grid, 1.0) & seen)[inner].sum() / seen[inner].sum())
+    assert min(kept) > 0.97, kept
+
+
+def block(shape, *slices):
+    voxels = np.zeros(shape, bool)
+    voxels[slices] = True
+    return voxels
+
+
+def test_inside_the_scan_there_is_one_piece():
+    body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
+    beside = block((30, 30, 30), slice(8, 14), slice(23, 27), slice(8, 14))
+    np.testing.assert_array_equal(merged(body | beside, lattice(body)), body)
+
+
+def test_pieces_at_the_border_go_where_the_vertebra_itself_does_not_reach_it():
+    body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
+    beside = block((30, 30, 30), slice(8, 14), slice(24, 30), slice(8, 14))
+    np.testing.assert_array_equal(merged(body | beside, lattice(body)), body)
+
+
+def test_crumbs_and_what_the_segmenter_doubts_go_from_the_border_too():
+    body = block((30, 30, 30), slice(0, 20), slice(8, 20), slice(8, 20))
+    crumb = block((30, 30, 30), slice(0, 2), slice(24, 27), slice(8, 11))
+    np.testing.assert_array_equal(merged(body | crumb, lattice(body)), body)
+    doubted = block((30, 30, 30), slice(0, 6), slice(24, 30), slice(8, 14))
+    probability = body * 0.95 + doubted * 0.7
+    np.testing.assert_array_equal(merged(probability, lattice(body), 1.0), body)
+    np.testing.assert_array_equal(merged(body + doubted, lattice(body)), body | doubted)
