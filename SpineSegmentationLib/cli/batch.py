@@ -141,7 +141,10 @@ def recorded(
     told: Told,
     console: Console,
 ) -> Iterator[None]:
-    """Writes the record of a run over many scans when it begins and ends, and then the tables of the cohort."""
+    """Writes the record of a run over many scans when it begins and ends, and then the tables of the cohort.
+
+    The tables are of label maps: a run that ends with boxes or centroids makes none.
+    """
     from ..cohort.manifest import Manifest
     from ..cohort.tables import write_tables
 
@@ -153,7 +156,11 @@ def recorded(
         raise
     manifest.end(told.outcomes)
     counted = Counter(outcome.status.value for outcome in told.outcomes)
+    summary = ", ".join(f"{number} {status}" for status, number in counted.items())
+    if order.until != "segmentation":
+        console.progress(summary)
+        return
     table, problems = write_tables(order.output)
     for problem in problems:
         console.message(f"warning: {problem}")
-    console.progress(f"{', '.join(f'{number} {status}' for status, number in counted.items())}; all scans: {table}")
+    console.progress(f"{summary}; all scans: {table}")

@@ -121,5 +121,6 @@ def _write(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
         from pyarrow import parquet
     except ImportError:
         return
-    with replacing(path.with_suffix(".parquet")) as temporary:
-        parquet.write_table(arrow.read_csv(path), temporary)
+    # Opened here: Arrow takes no names that are no UTF-8.
+    with replacing(path.with_suffix(".parquet")) as temporary, path.open("rb") as file, temporary.open("wb") as written:
+        parquet.write_table(arrow.read_csv(file), written)

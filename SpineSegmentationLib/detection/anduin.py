@@ -32,9 +32,13 @@ class AnduinDetector:
         self.runner = Runner(network, device)
         self.weights, self.runners = (found,), (self.runner,)
 
-    def __call__(self, ct: sitk.Image) -> SpineBox | None:
-        """The box of the spine in LPS mm, within the scan; None when there is no spine."""
-        image = resample(ct, SPACING)
+    def __call__(self, ct: sitk.Image, part: SpineBox | None = None) -> SpineBox | None:
+        """The box of the spine in LPS mm, within the scan; None when there is no spine.
+
+        Args:
+            part: look at this part of the scan alone.
+        """
+        image = resample(ct, SPACING, part)
         hu = torch.from_numpy(sitk.GetArrayFromImage(image))
         return spine_box(self.heatmap(hu).numpy(), image, SpineBox.of_image(ct))
 

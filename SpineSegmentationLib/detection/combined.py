@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import SimpleITK as sitk
 import torch
 
 from ..spine import SpineBox
-from .anduin import AnduinDetector
+from .anduin import SPACING, AnduinDetector
 from .payer import PayerDetector
 
 DOUBT = (30.0, 30.0, 60.0)  # mm: the coarser box may be too small by so much
+SURROUNDINGS = (50.0, 50.0, 50.0)  # mm round that: what the finer detector sees of a very large scan
+
+LARGE = 4e6
+"""Voxels at ``SPACING`` beyond which a scan (head to foot) is not looked at as a whole: each would take 0.2 kB, and no scan
+that the network learnt from is as large."""
 
 
 class CombinedDetector:
@@ -27,7 +33,15 @@ class CombinedDetector:
     def __call__(self, ct: sitk.Image) -> SpineBox | None:
         """Anduin's box in LPS mm, as far as it lies near Payer's; None where Payer's detector sees no spine."""
         coarse = self.coarse(ct)
-        return None if coarse is None else agreed(coarse, self.fine(ct))
+        return None if coarse is None else agreed(coarse, self.fine(ct, seen_round(coarse, SpineBox.of_image(ct))))
+
+
+def seen_round(coarse: SpineBox, scan: SpineBox) -> SpineBox | None:
+    """The part of a scan that the fine detector is shown; None for the whole."""
+    if np.prod(scan.size / SPACING) <= LARGE:
+        return None
+    margin = np.add(DOUBT, SURROUNDINGS)
+    return SpineBox.around([coarse.lower, coarse.upper], margin, margin).intersection(scan)
 
 
 def agreed(coarse: SpineBox, fine: SpineBox | None) -> SpineBox:

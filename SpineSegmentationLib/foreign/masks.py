@@ -14,7 +14,7 @@ from scipy import ndimage
 from ..anatomy import Level
 from ..errors import SpineError
 from ..io.dicom import is_dicom
-from ..io.formats import NIFTI, extension, nifti_extensions
+from ..io.formats import NIFTI, extension, named_for_itk, nifti_extensions
 from ..io.image_files import read_volume
 from ..io.text_headers import check_intact
 from ..segmentation.mask import Piece, Place
@@ -211,9 +211,10 @@ def _read_folder(path: Path) -> ForeignMask:
 def _slicer_segments(path: Path) -> list[dict[str, str]]:
     """The segments that Slicer describes in the header of a ``.seg.nrrd``, none for another file."""
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with named_for_itk(path) as name:
+            reader.SetFileName(name)
+            reader.ReadImageInformation()
     except RuntimeError:
         # The reader of volumes tells why.
         return []
@@ -227,7 +228,8 @@ def _slicer_segments(path: Path) -> list[dict[str, str]]:
 def _read_slicer(path: Path, described: list[dict[str, str]]) -> ForeignMask:
     check_intact(path)
     try:
-        image = sitk.ReadImage(str(path))
+        with named_for_itk(path) as name:
+            image = sitk.ReadImage(name)
         layers = [image]
         if image.GetNumberOfComponentsPerPixel() > 1:
             layers = [sitk.VectorIndexSelectionCast(image, i) for i in range(image.GetNumberOfComponentsPerPixel())]

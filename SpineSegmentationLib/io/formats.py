@@ -74,7 +74,7 @@ def nifti_extensions(path: Path) -> bytes:
 
 @contextmanager
 def named_for_itk(path: Path, data: Path | None = None) -> Iterator[str]:
-    """The path as ITK can take it: a name that is no UTF-8 would end the program, so a link stands in for it.
+    """The path as ITK and VTK can take it: a name that is no UTF-8 would end the program, so a link stands in for it.
 
     Args:
         data: a second file that the first one names, relative to itself.
@@ -89,7 +89,7 @@ def named_for_itk(path: Path, data: Path | None = None) -> Iterator[str]:
     except UnicodeEncodeError:
         pass
     with TemporaryDirectory() as folder:
-        link = Path(folder, f"volume{extension(path)}")
+        link = Path(folder, f"volume{extension(path) or path.suffix}")
         link.symlink_to(path.absolute())
         if data and data != path:
             beside = Path(folder, data.relative_to(path.parent))

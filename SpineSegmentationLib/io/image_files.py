@@ -39,6 +39,19 @@ def read_volume(
     return read_nifti(path, warnings, take)
 
 
+def read_label_map(path: Path) -> sitk.Image:
+    """A label map of ours as it was written, uint8 VerSe codes.
+
+    Raises:
+        SpineError: it is not there, or damaged.
+    """
+    try:
+        with named_for_itk(path) as name:
+            return sitk.ReadImage(name, sitk.sitkUInt8)
+    except (OSError, RuntimeError) as error:
+        raise SpineError(f"{path} {DAMAGED if path.exists() else 'does not exist'}") from error
+
+
 def _read_with_itk(path: Path, warnings: list[str]) -> sitk.Image:
     try:
         path.open("rb").close()

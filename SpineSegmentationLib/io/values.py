@@ -53,7 +53,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file (UTF-8), whole or not at all. Raises SpineError."""
+    """Write a text file (UTF-8), whole or not at all. Raises SpineError.
+
+    What a file name holds that is no UTF-8 is written as ``\\xfc``, so that every program can read the text.
+    """
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

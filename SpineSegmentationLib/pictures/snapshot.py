@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..io.formats import named_for_itk
 from ..spine import Centroids, Point, SpineBox
 from .lettering import HEIGHT, lettering
 
@@ -100,8 +101,9 @@ def write_picture(picture: np.ndarray, path: Path) -> None:
         SpineError: it cannot be written.
     """
     try:
-        sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), str(path), useCompression=True)
-    except RuntimeError as error:
+        with named_for_itk(path) as name:
+            sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), name, useCompression=True)
+    except (OSError, RuntimeError) as error:
         raise SpineError(f"{path} cannot be written; check the folder, its rights and the free space") from error
 
 

@@ -9,6 +9,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import SpineError
+from ..io.formats import named_for_itk
 from ..io.values import replacing
 from ..segmentation.mask import Piece
 from ..voxels import Grid
@@ -84,8 +85,8 @@ def write_surface(surface: vtk.vtkPolyData, path: str | Path) -> None:
         SpineError: another extension, or it cannot be written.
     """
     writer = _writer(Path(path))
-    with replacing(path) as temporary:
-        writer.SetFileName(str(temporary))
+    with replacing(path) as temporary, named_for_itk(temporary) as name:
+        writer.SetFileName(name)
         writer.SetInputData(surface)
         temporary.touch()
         if not writer.Write() or writer.GetErrorCode():

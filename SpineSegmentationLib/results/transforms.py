@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import SpineError
+from ..io.formats import named_for_itk
 from ..io.values import replacing
 
 
@@ -24,6 +25,7 @@ def write_transform(to_lps: np.ndarray, path: Path) -> None:
     transform = sitk.AffineTransform(inverse[:3, :3].ravel().tolist(), inverse[:3, 3].tolist())
     with replacing(path) as temporary:
         try:
-            sitk.WriteTransform(transform, str(temporary))
+            with named_for_itk(temporary) as name:
+                sitk.WriteTransform(transform, name)
         except RuntimeError as error:
             raise SpineError(f"{path} cannot be written; check the folder, its rights and the free space") from error

@@ -11,6 +11,7 @@ import slicer.util
 from ..cohort.results import read_result
 from ..errors import SpineError
 from ..io.ct import read_ct
+from ..io.image_files import read_label_map
 from ..io.values import read_centroids, read_json
 from ..resampling import same_grid
 from ..segmentation.mask import pieces_of
@@ -39,7 +40,7 @@ def open_result(scene, folder: str | Path, name: str) -> Result:
     if content is None or not content.is_of(found.scan):
         raise SpineError(f"{found.scan} is not the scan any more that the result of {name} is of")
     ct = read_ct(found.scan, series=given["series"], force=given["force"]).image
-    label_map = sitk.ReadImage(str(found.label_map), sitk.sitkUInt8)
+    label_map = read_label_map(found.label_map)
     if not same_grid(label_map, ct):
         raise SpineError(f"{found.label_map} does not lie on the grid of {found.scan}")
     box = (found.run.get("box") or {}).get("box")

@@ -15,6 +15,7 @@ from ..cohort.layout import COHORT
 from ..cohort.results import ScanResult, read_results
 from ..errors import SpineError
 from ..io.ct import read_ct
+from ..io.image_files import read_label_map
 from ..io.values import read_centroids
 from ..resampling import same_grid
 from ..results.files import CENTROIDS, LABEL_MAP
@@ -67,7 +68,7 @@ def _subject(result: ScanResult, folder: Path, spacing: float, trusted: bool) ->
     points = {point.level: np.array(point.position) for point in centroids}
     labels, path = None, folder / LABEL_MAP.format(result.name)
     if path.is_file():
-        label_map = sitk.ReadImage(str(path), sitk.sitkUInt8)
+        label_map = read_label_map(path)
         if not same_grid(label_map, ct):
             raise SpineError(f"{path} does not lie on the grid of {result.scan}")
         kept = set(points) if trusted else set(believable(ct, label_map, centroids))

@@ -1,5 +1,8 @@
 """Calls of ``segment``, and what they leave."""
 
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import standins
@@ -21,6 +24,26 @@ ENDINGS = (
 
 def segment(*arguments, to: Path) -> int:
     return cli.main(["segment", *map(str, arguments), "--output", str(to)])
+
+
+PROGRAM = """
+import standins, sys; standins.install(); standins.DELAY['detection'] = 0.05
+from SpineSegmentationLib import cli, pipeline
+from SpineSegmentationLib.systems import DEFAULT
+pipeline.SYSTEMS[DEFAULT] = pipeline.SYSTEMS['standin']
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def started(*words: object, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
+    """The command line with the system of stand-ins, as a process that knows nothing but this environment."""
+    path = f"{Path(standins.__file__).parent}:{Path(__file__).parents[2]}"
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *map(str, words)],
+        env={"PYTHONPATH": path, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def outputs_of(folder: Path, name: str) -> list[str]:

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import standins
-from calls import ENDINGS, TWICE, failing, outputs_of, segment
+from calls import ENDINGS, TWICE, failing, outputs_of, segment, started
 
+from SpineSegmentationLib import cli
 from SpineSegmentationLib.cohort.claim import Claim
 from SpineSegmentationLib.io.writing import write_image
 
@@ -98,6 +97,13 @@ def test_one_scan_is_no_cohort(called, scan, tmp_path):
     assert not (tmp_path / "out" / "cohort").exists()
 
 
+def test_a_table_is_made_of_label_maps_alone(called, two, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["label", str(two), "--output", str(out)]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert len(manifests_in(out)) == 1 and not (out / "cohort" / "scans.csv").exists()
+
+
 def test_a_changed_input_is_not_taken_for_done(called, two, tmp_path, capsys):
     assert segment(two, to=tmp_path / "out") == 0
     write_image(standins.spine_ct(2), two / "one_ct.nii.gz")
@@ -119,22 +125,10 @@ def test_a_scan_in_other_hands_is_no_failure(called, two, tmp_path, capsys):
 
 def test_two_processes_share_one_list(five, tmp_path):
     """Without shards, both over the same list: every scan is written once, and nothing is left lying about."""
-    program = (
-        "import standins, sys; standins.install(); standins.DELAY['detection'] = 0.05\n"
-        "from SpineSegmentationLib import cli, pipeline\n"
-        "from SpineSegmentationLib.systems import DEFAULT\n"
-        "pipeline.SYSTEMS[DEFAULT] = pipeline.SYSTEMS['standin']\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
-    )
-    words = [sys.executable, "-c", program, "segment", str(five), "--output", str(tmp_path / "out"), "--quiet"]
-    environment = {"PYTHONPATH": f"{Path(standins.__file__).parent}:{Path(__file__).parents[2]}"}
-    both = [
-        subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    both = [started("segment", five, "--output", tmp_path / "out", "--quiet") for _ in range(2)]
     told = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], told
-    lines = [line.split(":")[0] for out, _ in told for line in out.splitlines()]
+    lines = [line.split(":")[0] for out, _ in told for line in out.decode().splitlines()]
     assert sorted(lines) == list("abcde")
     assert all(outputs_of(tmp_path / "out", name) == list(ENDINGS) for name in "abcde")
     assert [row["status"] for row in table_of(tmp_path / "out")] == ["done"] * 5

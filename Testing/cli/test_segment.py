@@ -121,6 +121,20 @@ def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):
     assert "one: T12 -> " in capsys.readouterr().out
 
 
+def test_an_empty_list_of_centroids_is_said(called, scan, tmp_path, capsys):
+    point_list = {"markups": [{"type": "Fiducial", "controlPoints": []}]}
+    for name, value in (("empty_ctd.json", [{"direction": ["L", "P", "S"]}]), ("F.mrk.json", point_list)):
+        (tmp_path / name).write_text(json.dumps(value))
+        assert segment(scan, "--centroids", tmp_path / name, "--overwrite", to=tmp_path / "out") == 0
+        assert "one: warning: the centroids given hold no vertebra: nothing to segment\n" in capsys.readouterr().err
+        run = json.loads((tmp_path / "out" / "one_run.json").read_text())
+        assert run["warnings"] == ["the centroids given hold no vertebra: nothing to segment"] and not called
+    entries = [{"direction": ["L", "P", "S"]}, {"label": 41, "X": 1, "Y": 2, "Z": 3}]
+    (tmp_path / "subregions_ctd.json").write_text(json.dumps(entries))
+    assert segment(scan, "--centroids", tmp_path / "subregions_ctd.json", to=tmp_path / "sub") == 1
+    assert "entry 2: 41 is no vertebra (from 41 on: sub-regions)" in capsys.readouterr().err
+
+
 def test_no_spine_is_an_empty_result_with_a_warning(called, tmp_path, capsys):
     voxels = np.random.default_rng(0).integers(-1000, 200, (20, 20, 20)).astype(np.int16)
     write_image(sitk.GetImageFromArray(voxels), tmp_path / "leg.nrrd")

@@ -1,6 +1,7 @@
 """A folder of small scans, and an order of stand-in stages for them."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,13 +79,13 @@ def cohort_in(folder: Path, **options) -> Path:
     return order.output
 
 
-def many_in(folder: Path, count: int) -> Path:
+def many_in(folder: Path, count: int, names: Sequence[str] = ()) -> Path:
     """A folder of so many results that no scan belongs to: what a review shows, and nothing more."""
     folder.mkdir()
     png = base64.b64decode(PIXEL)
     levels = [level.name for level in COLUMN if not level.is_transitional]
     for number in range(count):
-        name, first = f"sub-{number:04}", number % 18
+        name, first = names[number] if names else f"sub-{number:04}", number % 18
         column = levels[first : first + 6]
         certainty = ("certain", "certain", "certain", "doubtful", "unknown")[number % 5]
         best = (0.97, 0.95, 0.99, 0.6, 0.4)[number % 5] - number / 1e5

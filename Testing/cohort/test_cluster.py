@@ -1,8 +1,10 @@
 """A cohort on a local Dask cluster, whose worker is killed in the middle of a scan: nothing is lost, nothing twice."""
 
+import contextlib
 import json
 import os
 import signal
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import standins
 from distributed import WorkerPlugin
 from small_cohort import order_in, scans_in
 
+from SpineSegmentationLib import cli
 from SpineSegmentationLib.cohort.cluster import cluster, queue, run_on_cluster
 from SpineSegmentationLib.cohort.processor import Job
 from SpineSegmentationLib.cohort.shard import Shard
@@ -78,6 +81,52 @@ def test_jobs_of_a_queue_are_described_as_asked():
         queue("fax", {})
     with pytest.raises(SpineError, match="cannot be described"):
         queue("slurm", {"memory": "8GB"})
+
+
+SBATCH = """#!/bin/sh
+# Keeps the job it is given, and runs it at once.
+cp "$1" "{folder}/job.sh"
+PYTHONPATH="{path}" setsid sh "{folder}/job.sh" > "{folder}/job.log" 2>&1 &
+echo $! > "{folder}/job.pid"
+echo Submitted batch job 7
+"""
+SCANCEL = """#!/bin/sh
+echo "$@" >> "{folder}/cancelled"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell for the stand-in of a queue")
+def test_workers_are_jobs_of_a_queue(tmp_path, monkeypatch, capsys):
+    """From the command line to a worker that a stand-in of Slurm starts: the job, and what the worker made."""
+    pytest.importorskip("dask_jobqueue")
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    root = Path(standins.__file__).parents[1]
+    # Python imports this by itself: the worker knows the stages of the test.
+    (bin / "sitecustomize.py").write_text("import standins\nstandins.install()\n")
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (bin / name).write_text(text.format(folder=tmp_path, path=f"{bin}:{root / 'Testing'}:{root}"))
+        (bin / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin}:{os.environ['PATH']}")
+    (tmp_path / "in").mkdir()
+    scans_in(tmp_path / "in", "anna", "bert")
+    standins.install()
+    words = ["cohort", tmp_path / "in", "--output", tmp_path / "out", "--system", "standin", "--jobqueue", "slurm"]
+    job = ["--memory", "3GB", "--job", "queue=long", "walltime=00:30:00", "cores=1", f"local_directory={tmp_path}"]
+    try:
+        assert cli.main([*map(str, words), *job]) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int((tmp_path / "job.pid").read_text()), signal.SIGTERM)
+    told = capsys.readouterr()
+    assert [line.split(" -> ")[0] for line in sorted(told.out.splitlines())] == ["anna: T11", "bert: T11 T12"], told.err
+    assert "dashboard http" in told.err
+    lines = (tmp_path / "job.sh").read_text().splitlines()
+    assert {"#SBATCH -p long", "#SBATCH --cpus-per-task=1", "#SBATCH --mem=3G", "#SBATCH -t 00:30:00"} <= set(lines)
+    # One process with one thread, for the networks are held once.
+    assert "--nthreads 1" in lines[-1] and "--nworkers" not in lines[-1]
+    for name in ("anna", "bert"):
+        assert (tmp_path / "out" / f"{name}_seg-vert_msk.nii.gz").exists()
 
 
 def test_orders_and_outcomes_travel(tmp_path):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import standins
-from small_cohort import cohort_in
+from small_cohort import cohort_in, many_in
 
 from SpineSegmentationLib import cli
 from SpineSegmentationLib.anatomy import Level
@@ -199,6 +201,23 @@ def test_the_server_takes_verdicts_of_who_knows_the_address(out):
             assert ask("verdicts", {**said.to_json(), "say": "names", "levels": ["L1"]})[0] == 400
             assert ask("slicer", {"scan": "../x"})[0] == 400
             assert len(verdicts.read(out)[0]) == 1
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are always Unicode here")
+def test_the_server_sends_pictures_whose_names_are_no_utf_8(tmp_path):
+    output = many_in(tmp_path / "out", 1, [os.fsdecode(b"Gr\xfc\xdfe")])
+    page, _ = build(output, "me")
+    (row,) = json.loads((page.parent / "review.json").read_text())["rows"]
+    assert row["picture"] == "../../Gr%FC%DFe_seg-vert_snp.png"
+    with ReviewServer(output) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with urllib.request.urlopen(server.url.replace("cohort/review/index.html", row["picture"][6:])) as answer:
+                assert answer.read()[:4] == b"\x89PNG"
         finally:
             server.shutdown()
             thread.join()

@@ -12,6 +12,7 @@ from ...anatomy import Level
 from ...errors import SpineError
 from ...exchange.extras import Extras
 from ...io.ct import read_ct
+from ...io.image_files import read_label_map
 from ...io.values import read_centroids, read_json
 from ...numbering import Reading
 from ...pipeline import Result
@@ -96,7 +97,7 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         scan = read_ct(result.scan, series=given["series"], force=given["force"])
         old = read_centroids(result.centroids, scan.image)
         new = renamed(old, verdict)
-        label_map = sitk.ReadImage(str(result.label_map), sitk.sitkUInt8)
+        label_map = read_label_map(result.label_map)
         names = {before: after for before, after in zip(old.levels, new.levels, strict=True) if before != after}
         changed = sitk.ChangeLabel(label_map, {int(before): int(after) for before, after in names.items()})
         review = {"verdict": verdict.say.value, "reviewer": verdict.reviewer, "time": verdict.time}

@@ -57,7 +57,7 @@ def _html(data: dict[str, Any]) -> str:
     parts = resources.files(__package__).joinpath("page")
     html, style, code = (parts.joinpath(f"review.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
     # Within a script element, only "</" and "<!--" could end the data before they end.
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     for mark, part in (("/*STYLE*/", style), ("/*SCRIPT*/", code), ("/*DATA*/", text)):
         html = html.replace(mark, part, 1)
     return html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ...anatomy import Level
 from ...errors import SpineError
@@ -52,7 +53,7 @@ def _row(result: ScanResult, here: Path) -> dict[str, Any]:
     return {
         "scan": result.name,
         "result": result.digest,
-        "picture": Path(os.path.relpath(result.picture, here)).as_posix(),
+        "picture": quote(os.fsencode(Path(os.path.relpath(result.picture, here)).as_posix())),
         "path": result.run["input"]["path"],
         "names": numbering.certainty.value if numbering else "not stated",
         "sentence": numbering.certainty.sentence if numbering else "",

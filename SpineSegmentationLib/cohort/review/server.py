@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import secrets
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from ...errors import SpineError
 from ...io.values import read_json
@@ -47,7 +48,7 @@ class ReviewServer(ThreadingHTTPServer):
         # Nothing else is ever sent, whatever is asked for.
         self.files = {f"{here}/{PAGE}": output / COHORT / REVIEW / PAGE}
         for row in rows:
-            picture = posixpath.normpath(f"{here}/{row['picture']}")
+            picture = posixpath.normpath(f"{here}/{_plain(row['picture'])}")
             self.files[picture] = output / picture
         try:
             super().__init__(("127.0.0.1", port), _Handler)
@@ -56,6 +57,11 @@ class ReviewServer(ThreadingHTTPServer):
         self.secret = secrets.token_urlsafe(16)
         self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
         self.url = f"http://127.0.0.1:{self.server_port}/{self.secret}/{here}/{PAGE}"
+
+
+def _plain(path: str) -> str:
+    """A path without what an address needs; its bytes are those of the file's name, UTF-8 or not."""
+    return os.fsdecode(unquote_to_bytes(path))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -106,8 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path(self) -> str | None:
         """What is asked for behind the secret; None for who does not know it, or comes from another site's page."""
-        secret, _, path = unquote(self.path.lstrip("/").partition("?")[0]).partition("/")
-        known = secrets.compare_digest(secret.encode(), self.server.secret.encode())
+        secret, _, path = _plain(self.path.lstrip("/").partition("?")[0]).partition("/")
+        known = secrets.compare_digest(os.fsencode(secret), self.server.secret.encode())
         origin = self.headers.get("Origin")
         ours = self.headers.get("Host") in self.server.hosts
         if origin is not None:
