@@ -14,8 +14,8 @@ DOUBT = (30.0, 30.0, 60.0)  # mm: the coarser box may be too small by so much
 SURROUNDINGS = (50.0, 50.0, 50.0)  # mm round that: what the finer detector sees of a very large scan
 
 LARGE = 4e6
-"""Voxels at ``SPACING`` beyond which a scan (head to foot) is not looked at as a whole: each would take 0.2 kB, and no scan
-that the network learnt from is as large."""
+"""Voxels at ``SPACING`` beyond which a scan (head to foot) is not looked at as a whole: each would take 0.2 kB, and the
+network learnt from none as large."""
 
 
 class CombinedDetector:

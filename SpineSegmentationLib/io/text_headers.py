@@ -31,7 +31,13 @@ def read_header(path: Path) -> tuple[dict[str, str], int]:
                 break
     stop = end.end() if end else len(start)
     fields = re.findall(r"(?m)^([\w ]+?)\s*[:=]\s*(.*?)\s*$", start[:stop].decode("latin-1"))
-    return {key.lower().replace(" ", ""): value for key, value in fields}, stop
+    header: dict[str, str] = {}
+    for key, value in fields:
+        known = header.setdefault(key.lower().replace(" ", ""), value)
+        if known != value:
+            # Which of both a library takes is its own affair.
+            header[key.lower().replace(" ", "")] = f"{known}, {value}"
+    return header, stop
 
 
 def states_orientation(path: Path) -> bool:
@@ -62,8 +68,9 @@ def check_data_file(path: Path) -> Path:
         SpineError: the header names voxel data that are missing, split, or outside the header's folder.
     """
     header, _ = read_header(path)
-    if extension(path) in META and "elementdatafile" not in header:
-        # MetaIO would complain on the terminal.
+    # MetaIO complains on the terminal when the voxels are not named, and writes beyond its memory, which ends the whole
+    # program, when there are more dimensions than it has room for (10).
+    if extension(path) in META and ("elementdatafile" not in header or header.get("ndims") not in ("2", "3", "4")):
         raise SpineError(f"{path} {DAMAGED}")
     name = _data_name(header)
     if not name:

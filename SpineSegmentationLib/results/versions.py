@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from .. import __version__
 
 COMPUTING = ("torch", "numpy", "scipy", "SimpleITK")
+READING = ("nibabel", "pydicom")
+"""Slicer needs none of them."""
 
 
 def versions() -> dict[str, str]:
-    """Of this library, of Python and of the packages it computes with, as they are installed."""
-    own = {"SpineSegmentationLib": __version__, "python": platform.python_version()}
-    return {**own, **{name: version(name) for name in COMPUTING}}
+    """Of this library, of Python and of the packages it computes and reads with, as they are installed."""
+    found = {"SpineSegmentationLib": __version__, "python": platform.python_version()}
+    found |= {name: version(name) for name in COMPUTING}
+    for name in READING:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

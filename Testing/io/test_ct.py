@@ -216,6 +216,14 @@ def test_impossible_voxel_sizes(saved, tmp_path):
         rejected(path, "header")
 
 
+@pytest.mark.parametrize("dimensions", [b"999999", b"11", b"-3", b"0", b"3\nNDims = 99", b"99\nNDims = 3"])
+def test_impossible_numbers_of_dimensions(saved, dimensions):
+    """MetaIO has room for ten, and ends the program beyond."""
+    path = saved(body(), "odd.mha", compress=False)
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = " + dimensions))
+    rejected(path, "is truncated, damaged")
+
+
 @pytest.mark.parametrize("extension, key", [("mhd", "ElementDataFile = "), ("nhdr", "data file: ")])
 def test_headers_cannot_point_out_of_their_folder(saved, tmp_path, extension, key):
     (tmp_path / "inner").mkdir()
