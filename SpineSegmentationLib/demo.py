@@ -11,7 +11,7 @@ from .anatomy import Level
 from .evaluation.metrics import labelling_scores, segmentation_scores
 from .io.ct import read_ct
 from .phantom import PhantomSpec, Scoliosis, make_phantom
-from .pipeline import Pipeline
+from .pipeline import Pipeline, Progress
 from .results.outputs import run_json, write_outputs, write_phantom
 
 SPEC = PhantomSpec(seed=7, margin=20.0, scoliosis=(Scoliosis(Level.T10, 18.0),), noise=20.0)
@@ -36,7 +36,7 @@ def run_demo(folder: Path, device: str, progress: Callable[[str], None]) -> tupl
     scan = read_ct(path)
     reading = time.perf_counter() - start
 
-    def report(step) -> None:
+    def report(step: Progress) -> None:
         if not step.done or step.level:
             progress(f"{step.stage}, {step.done} of {step.total}")
 

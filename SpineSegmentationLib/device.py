@@ -66,7 +66,8 @@ class Runner:
 
     def _place(self, device: torch.device) -> None:
         self.device = device
-        self.network = self.network.to(device, memory_format=self.layout)
+        # torch's types do not know the argument.
+        self.network = self.network.to(device, memory_format=self.layout)  # type: ignore[call-overload]
 
     def __call__(self, compute: Callable[..., T], *inputs: torch.Tensor) -> T:
         """``compute(network, *inputs on the device)``, inputs in channels-last order."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -44,8 +44,11 @@ from .weights import Weights, preferring
 class Detector(Protocol):
     """Finds the spine: CT to box (LPS mm), None when the scan shows no spine."""
 
-    weights: tuple[Weights, ...]
-    runners: tuple[devices.Runner, ...]
+    @property
+    def weights(self) -> tuple[Weights, ...]: ...
+
+    @property
+    def runners(self) -> tuple[devices.Runner, ...]: ...
 
     def __call__(self, ct: sitk.Image) -> SpineBox | None: ...
 
@@ -57,8 +60,11 @@ class Labeller(Protocol):
     make at these centroids; they are kept, not computed again.
     """
 
-    weights: tuple[Weights, ...]
-    runners: tuple[devices.Runner, ...]
+    @property
+    def weights(self) -> tuple[Weights, ...]: ...
+
+    @property
+    def runners(self) -> tuple[devices.Runner, ...]: ...
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids: ...
 
@@ -70,8 +76,11 @@ class Segmenter(Protocol):
     the column, or nothing. Names play no part.
     """
 
-    weights: tuple[Weights, ...]
-    runners: tuple[devices.Runner, ...]
+    @property
+    def weights(self) -> tuple[Weights, ...]: ...
+
+    @property
+    def runners(self) -> tuple[devices.Runner, ...]: ...
 
     def context(self, position: Point, column: Column) -> Hashable: ...
 
@@ -205,7 +214,7 @@ class Pipeline:
         self.stages = System(detector or own.detector, labeller or own.labeller, segmenter or own.segmenter)
         self.device = devices.choose(device)
         self.weights = weights
-        self._makers = {
+        self._makers: dict[str, Callable[[torch.device], Detector | Labeller | Segmenter]] = {
             "detection": _named("detector", self.stages.detector, DETECTORS),
             "labelling": _named("labeller", self.stages.labeller, LABELLERS),
             "segmentation": _named("segmenter", self.stages.segmenter, SEGMENTERS),
@@ -226,6 +235,7 @@ class Pipeline:
             with preferring(self.weights):
                 made = self._makers[name](self.device)
             if name == "labelling" and self.assume_usual:
+                assert isinstance(made, (AnduinLabeller, CombinedLabeller))  # ASSUMING
                 made.usual = True
             self._made[name] = made
         return self._made[name]
@@ -281,7 +291,7 @@ class Pipeline:
         used: dict[str, tuple[Weights, ...]] = {}
         warnings: list[str] = []
 
-        def timed(name: str, total: int, compute: Callable) -> object:
+        def timed(name: str, total: int, compute: Callable[[Any], T]) -> T:
             progress(Progress(name, 0, total))
             stage = self.stage(name)
             start = time.perf_counter()

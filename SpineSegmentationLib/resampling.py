@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
-from .spine import SpineBox
+from .spine import SpineBox, rounded
 
 AIR = -1024.0
 """HU of what the scan does not show."""
@@ -29,19 +29,19 @@ def resample(
         spacing: mm, one number or one each for the L, P and S axes.
         box: LPS mm; parts outside the scan become ``fill``.
     """
-    spacing = np.broadcast_to(np.asarray(spacing, float), 3)
+    step = np.broadcast_to(np.asarray(spacing, float), 3)
     box = box or SpineBox.of_image(image)
-    first = np.ceil(np.divide(box.lower, spacing) - 1e-6)
-    size = np.maximum(np.floor(np.divide(box.upper, spacing) + 1e-6) - first + 1, 1).astype(int)
-    origin = first * spacing
-    needed = SpineBox(origin - spacing, origin + size * spacing)
+    first = np.ceil(np.divide(box.lower, step) - 1e-6)
+    size = np.maximum(np.floor(np.divide(box.upper, step) + 1e-6) - first + 1, 1).astype(int)
+    origin = first * step
+    needed = SpineBox(rounded(origin - step), rounded(origin + size * step))
     return sitk.Resample(
-        _coarse_part(image, needed, spacing),
+        _coarse_part(image, needed, step),
         size.tolist(),
         sitk.Transform(),
         sitk.sitkLinear,
         origin.tolist(),
-        spacing.tolist(),
+        step.tolist(),
         np.eye(3).ravel().tolist(),
         fill,
         sitk.sitkFloat32,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
 from .anatomy import Level
 from .errors import SpineError
@@ -56,10 +57,11 @@ class SpineBox:
             )
 
     @classmethod
-    def around(cls, points: np.ndarray, lower_margin: Iterable[float], upper_margin: Iterable[float]) -> SpineBox:
+    def around(cls, points: ArrayLike, lower_margin: Iterable[float], upper_margin: Iterable[float]) -> SpineBox:
         """The box of points (N, 3) in LPS mm, widened by margins in mm below and above each axis."""
         points = np.asarray(points, float).reshape(-1, 3)
-        return cls(points.min(0) - np.asarray(lower_margin, float), points.max(0) + np.asarray(upper_margin, float))
+        lower, upper = np.asarray(lower_margin, float), np.asarray(upper_margin, float)
+        return cls(rounded(points.min(0) - lower), rounded(points.max(0) + upper))
 
     @classmethod
     def of_image(cls, image: sitk.Image) -> SpineBox:
@@ -73,7 +75,7 @@ class SpineBox:
         """Edge lengths in mm."""
         return np.subtract(self.upper, self.lower)
 
-    def contains(self, points: np.ndarray) -> np.ndarray:
+    def contains(self, points: ArrayLike) -> np.ndarray:
         """Boolean (N,) for points (N, 3): inside or on the border."""
         points = np.asarray(points, float).reshape(-1, 3)
         return np.all((points >= self.lower) & (points <= self.upper), axis=1)
@@ -81,7 +83,7 @@ class SpineBox:
     def intersection(self, other: SpineBox) -> SpineBox | None:
         """The common part, None if there is none."""
         lower, upper = np.maximum(self.lower, other.lower), np.minimum(self.upper, other.upper)
-        return SpineBox(lower, upper) if np.all(lower < upper) else None
+        return SpineBox(rounded(lower), rounded(upper)) if np.all(lower < upper) else None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import safetensors
 import torch
@@ -17,6 +18,8 @@ from torch import nn
 from .errors import SpineError
 from .io.values import read_json, replacing, write_json
 from .registry import FOLDERS, REGISTRY
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def registered(name: str) -> bool:
     return name in _registry(place_of(name))
 
 
-def load(name: str, architecture: type[nn.Module], device: torch.device) -> tuple[nn.Module, Weights]:
+def load(name: str, architecture: type[Network], device: torch.device) -> tuple[Network, Weights]:
     """The network with its weights in float32, ready for inference, and the checked weights it came from.
 
     Raises:
@@ -142,7 +145,7 @@ def member(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
 
 
-def load_committee(name: str, architecture: type[nn.Module], device: torch.device) -> list[tuple[nn.Module, Weights]]:
+def load_committee(name: str, architecture: type[Network], device: torch.device) -> list[tuple[Network, Weights]]:
     """Networks trained apart for the same answer: ``name``, and ``name-2``, ``name-3``, ... as far as registered.
 
     Raises:
