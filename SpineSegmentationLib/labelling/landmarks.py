@@ -48,9 +48,9 @@ def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> Landma
     if Level.C7 in seen and Level.T1 in seen and _ends(seen[Level.T1], seen[Level.C7]):
         found.append(f"first rib at T1 {_sides(seen[Level.T1])}")
     anchors = len(found)
-    last, below = _last_thoracic(levels)
-    if last in seen and below in seen and _ends(seen[last], seen[below]):
-        found.append(f"last rib at {last.name} {_sides(seen[last])}")
+    for last, below in _last_thoracic(levels):
+        if last in seen and below in seen and _ends(seen[last], seen[below]):
+            found.append(f"last rib at {last.name} {_sides(seen[last])}")
     if levels and levels[-1] in seen and levels[-1].region == "lumbar" and seen[levels[-1]].sacrum > SEEN:
         found.append(f"sacrum below {levels[-1].name}")
         anchors += 1
@@ -68,12 +68,10 @@ def _ends(ribbed: Evidence, bare: Evidence) -> bool:
     return bool(_ribs(ribbed)) and float(ribbed.ribs.max() - bare.ribs.max()) > APART and bare.ribs.max() < CONTRADICTS
 
 
-def _last_thoracic(levels: Sequence[Level]) -> tuple[Level | None, Level | None]:
+def _last_thoracic(levels: Sequence[Level]) -> list[tuple[Level, Level]]:
     """The last thoracic vertebra and the first lumbar one below it, where the column shows both."""
-    for upper, lower in zip(levels, levels[1:], strict=False):
-        if upper.region == "thoracic" and lower.region == "lumbar":
-            return upper, lower
-    return None, None
+    pairs = zip(levels, levels[1:], strict=False)
+    return [pair for pair in pairs if (pair[0].region, pair[1].region) == ("thoracic", "lumbar")]
 
 
 def _share(row: Evidence, places: Sequence[int]) -> float:

@@ -34,7 +34,8 @@ class LessmannLabeller:
     def __init__(self, device: torch.device) -> None:
         self.segmenter = LessmannSegmenter(device)
         self.network = self.segmenter.network
-        self.weights, self.runners = self.network.weights, self.network.runners
+        self.weights: tuple[weights.Weights, ...] = self.network.weights
+        self.runners: tuple[Runner, ...] = self.network.runners
         self.ribs: Runner | None = None
         if weights.registered(RIBS):
             network, found = weights.load(RIBS, RibNetwork, device)

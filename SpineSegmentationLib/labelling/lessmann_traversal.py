@@ -65,7 +65,7 @@ def traverse(
             centre = whole.corner + lattice.patch // 2
             reached = centre[0]
             fragment = lattice.look(ask, centre)
-        while fragment is None and (centre := next(search, None)) is not None:
-            if (centre[0] - reached) * direction > 0 and sees_bone(lattice, centre):
-                fragment = lattice.look(ask, centre)
+        while fragment is None and (ahead := next(search, None)) is not None:
+            if (ahead[0] - reached) * direction > 0 and sees_bone(lattice, ahead):
+                fragment = lattice.look(ask, ahead)
     return found

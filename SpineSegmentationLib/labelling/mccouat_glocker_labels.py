@@ -59,7 +59,8 @@ def densify(levels: tuple[Level, ...], positions: np.ndarray, shape: tuple[int, 
     order = sorted(range(len(levels)), key=lambda i: levels[i].rank)
     column = [(levels[i], np.asarray(positions[i], float)) for i in order]
     joined = [may_follow(a, b) for (a, _), (b, _) in itertools.pairwise(column)]
-    known, unknown = [], []
+    known: list[tuple[Level, np.ndarray, np.ndarray]] = []
+    unknown: list[tuple[Level, np.ndarray, np.ndarray]] = []
     for i, (level, centre) in enumerate(column):
         up = (column[i - 1][1] - centre) / 2 if i > 0 and joined[i - 1] else None
         down = (column[i + 1][1] - centre) / 2 if i < len(joined) and joined[i] else None

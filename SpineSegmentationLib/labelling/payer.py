@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .. import weights
@@ -14,7 +15,7 @@ from ..headway import counted
 from ..networks.blocks import normalise_hu
 from ..networks.payer_scn import SpatialConfigurationNet
 from ..resampling import resample
-from ..spine import Centroid, Centroids, SpineBox
+from ..spine import Centroid, Centroids, SpineBox, rounded
 from . import payer_markov
 from .sequence import Candidate
 
@@ -69,7 +70,7 @@ def field(box: SpineBox, scan: SpineBox, spacing: float) -> SpineBox:
     lower = np.maximum(np.minimum(box.lower, middle - half), scan.lower)
     upper = np.minimum(np.maximum(box.upper, middle + half), scan.upper)
     missing = np.maximum(LEAST * spacing - (upper - lower), 0) / 2
-    return SpineBox(lower - missing, upper + missing)
+    return SpineBox(rounded(lower - missing), rounded(upper + missing))
 
 
 def starts(total: int, length: int) -> list[int]:
@@ -125,7 +126,7 @@ def candidates(heatmaps: np.ndarray, image: sitk.Image) -> list[Candidate]:
     return kept
 
 
-def _near(a: np.ndarray, b: np.ndarray) -> bool:
+def _near(a: ArrayLike, b: ArrayLike) -> bool:
     return bool(np.linalg.norm(np.subtract(a, b)) < SAME)
 
 

@@ -46,12 +46,12 @@ class Candidate:
 
 def _steps() -> list[tuple[int, int, float, float, int | None]]:
     """Allowed steps: rank above, rank below, cost, expected distance, rank of the vertebra overlooked between."""
-    steps = []
+    steps: list[tuple[int, int, float, float, int | None]] = []
     direct: dict[int, list[tuple[int, float]]] = {}
-    for upper in COLUMN:
-        for lower in COLUMN:
-            if may_follow(upper, lower):
-                direct.setdefault(upper.rank, []).append((lower.rank, VARIANT if is_variant(upper, lower) else 0.0))
+    for above in COLUMN:
+        for below in COLUMN:
+            if may_follow(above, below):
+                direct.setdefault(above.rank, []).append((below.rank, VARIANT if is_variant(above, below) else 0.0))
     for upper, followers in direct.items():
         for lower, cost in followers:
             steps.append((upper, lower, cost, DISTANCE[COLUMN[upper]], None))
@@ -141,7 +141,8 @@ def _solve(chain: list[Candidate], unary: np.ndarray, size: float, spread: float
 
     A path is a list of (candidate, rank, number of the step of ``STEPS`` that led there, None for the first).
     """
-    best, back = unary.copy(), {}
+    best = unary.copy()
+    back: dict[tuple[int, int], tuple[int, int]] = {}
     for j in range(len(chain)):
         for i in range(max(j - 1 - FARTHEST, 0), j):
             through = best[i, _FROM] + _step_scores(chain[i], chain[j], size, spread) + unary[j, _TO]
@@ -153,8 +154,8 @@ def _solve(chain: list[Candidate], unary: np.ndarray, size: float, spread: float
     path: list[tuple[int, int, int | None]] = []
     if best[j, rank] > 0:
         while (j, rank) in back:
-            i, step = back[j, rank]
-            path.append((j, rank, step))
-            j, rank = i, STEPS[step][0]
+            i, number = back[j, rank]
+            path.append((j, rank, number))
+            j, rank = i, STEPS[number][0]
         path.append((j, rank, None))
     return path[::-1]

@@ -91,7 +91,8 @@ def unpooled(features: Tensor, factors: int | tuple[int, ...], size: torch.Size 
     larger = nn.functional.interpolate(
         features, scale_factor=[float(f) for f in factors], mode=INTERPOLATION[dims], align_corners=False
     )
-    return larger[(..., *(slice(n) for n in size))]
+    place = (slice(None), slice(None), *(slice(n) for n in size))
+    return larger[place]
 
 
 class Encoder(nn.Module):

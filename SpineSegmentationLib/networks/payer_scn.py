@@ -38,6 +38,7 @@ class SpatialConfigurationNet(nn.Module):
         channels = self.WIDTHS[width]
         self.spacing = self.SPACING[width]
         self.local = PayerUNet(1, LEVELS + 1, channels)
+        assert self.local.head.bias is not None
         nn.init.constant_(self.local.head.bias[:1], 0.01)
         self.spatial = nn.Sequential(
             leaky_convolution(LEVELS + 1, channels, 7),

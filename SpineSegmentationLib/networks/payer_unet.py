@@ -28,11 +28,16 @@ class Convolution(nn.Conv3d):
             return super().forward(features.float())
 
 
+def _silence(convolution: nn.Conv3d) -> None:
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+
+
 def leaky_convolution(inside: int, outside: int, kernel: int = 3) -> nn.Sequential:
     """3D convolution that keeps the size, He initialisation, leaky ReLU."""
     convolution = Convolution(inside, outside, kernel)
     nn.init.kaiming_normal_(convolution.weight, LEAK)
-    nn.init.zeros_(convolution.bias)
+    _silence(convolution)
     return nn.Sequential(convolution, nn.LeakyReLU(LEAK, inplace=True))
 
 
@@ -40,14 +45,15 @@ def quiet_convolution(inside: int, outside: int) -> nn.Conv3d:
     """1x1x1 convolution that starts near zero: the last layer of a heatmap, which is zero nearly everywhere."""
     convolution = nn.Conv3d(inside, outside, 1)
     nn.init.normal_(convolution.weight, std=0.01)
-    nn.init.zeros_(convolution.bias)
+    _silence(convolution)
     return convolution
 
 
 class PayerUNet(nn.Module):
     """Features of every voxel from five levels of the same number of channels.
 
-    ``forward``: (N, inside, z, y, x) to (N, outside, z, y, x); any size.
+    ``forward``: (N, inside, z, y, x), or several images with as many channels together, to (N, outside, z, y, x); any
+    size.
 
     Args:
         inside, outside: channels of image and result.
@@ -67,8 +73,8 @@ class PayerUNet(nn.Module):
         self.expand = nn.ModuleList(two(2 * channels) for _ in range(self.LEVELS - 1))
         self.head = quiet_convolution(channels, outside)
 
-    def forward(self, image: Tensor) -> Tensor:
-        skips, halves = [self.contract[0](image)], []
+    def forward(self, *images: Tensor) -> Tensor:
+        skips, halves = [self.contract[0](torch.cat(images, 1))], []
         for level in self.contract[1:]:
             halves.append(tuple(min(2, n) for n in skips[-1].shape[2:]))
             skips.append(level(functional.avg_pool3d(skips[-1], halves[-1], ceil_mode=True)))
@@ -97,6 +103,3 @@ class PointedUNet(PayerUNet):
 
     def __init__(self, width: str = "compact") -> None:
         super().__init__(2, 1, self.WIDTHS[width])
-
-    def forward(self, image: Tensor, gaussian: Tensor) -> Tensor:
-        return super().forward(torch.cat([image, gaussian], 1))

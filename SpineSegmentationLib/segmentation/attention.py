@@ -17,7 +17,7 @@ from ..device import Runner
 from ..networks.attention import SegmentationNet
 from ..networks.blocks import normalise_hu
 from ..resampling import AIR, resample
-from ..spine import Point, SpineBox
+from ..spine import Point, SpineBox, rounded
 from .column import Column
 from .mask import VertebraMask, interpolated
 
@@ -128,7 +128,8 @@ class SpineMap:
         lower = first[::-1] * self.spacing
         ct = self._ct()
         assert ct is not None
-        image = resample(ct, self.spacing, SpineBox(lower, lower + (self.block[::-1] - 1) * self.spacing), AIR)
+        upper = lower + (self.block[::-1] - 1) * self.spacing
+        image = resample(ct, self.spacing, SpineBox(rounded(lower), rounded(upper)), AIR)
         return sitk.GetArrayFromImage(image)
 
     def allowed(self, first: np.ndarray) -> np.ndarray:

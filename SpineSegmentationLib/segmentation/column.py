@@ -18,7 +18,8 @@ from .mask import VertebraMask
 class OneVertebra(Protocol):
     """What a column needs of a segmenter; see :class:`pipeline.Segmenter`."""
 
-    weights: tuple[Weights, ...]
+    @property
+    def weights(self) -> tuple[Weights, ...]: ...
 
     def context(self, position: Point, column: Column) -> Hashable: ...
 

@@ -13,9 +13,9 @@ from scipy import ndimage
 from ..detection.lessmann import DIRECTION, Network
 from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..resampling import AIR, resample
-from ..spine import Point, SpineBox
+from ..spine import Point, SpineBox, rounded
 from .column import Column
-from .mask import HALF, VertebraMask, interpolated
+from .mask import HALF, VertebraMask, interpolated, whole
 
 NAME = "lessmann"
 BEHIND = np.array([0.0, 20.0, -8.0])  # mm x,y,z from the middle of a body to that of its vertebra
@@ -64,7 +64,8 @@ class LessmannSegmenter:
         """The patch round a position."""
         network = self.network
         first = np.rint((position + BEHIND) / network.spacing) - network.patch // 2
-        box = SpineBox(first * network.spacing, (first + network.patch - 1) * network.spacing)
+        lower, upper = first * network.spacing, (first + network.patch - 1) * network.spacing
+        box = SpineBox(rounded(lower), rounded(upper))
         return Lattice.of(ct, network.spacing, network.patch, box)
 
 
@@ -116,14 +117,15 @@ def remember(lattice: Lattice, mask: VertebraMask) -> None:
 
 def nothing(position: Point) -> VertebraMask:
     """The mask of a place where there is no vertebra."""
-    return VertebraMask(np.zeros((1, 1, 1), np.uint8), tuple(int(v) for v in np.rint(position)))
+    return VertebraMask(np.zeros((1, 1, 1), np.uint8), whole(np.rint(position)))
 
 
 def mask_of(fragment: Fragment, spacing: float, ct: sitk.Image) -> VertebraMask:
     """The mask of a fragment on the 1 mm lattice, its surface cleaned (section 3.1)."""
     mask = interpolated(fragment.answer.probability, fragment.mask, fragment.corner, spacing)
     last = np.add(mask.corner, mask.probability.shape[::-1]) - 1.0
-    hu = sitk.GetArrayFromImage(resample(ct, 1.0, SpineBox(np.subtract(mask.corner, 0.25), last + 0.25)))
+    box = SpineBox(rounded(np.subtract(mask.corner, 0.25)), rounded(last + 0.25))
+    hu = sitk.GetArrayFromImage(resample(ct, 1.0, box))
     cleaned = without_soft_surface(mask.probability, hu)
     return replace(mask, probability=cleaned, complete=fragment.answer.complete >= 0.5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +14,7 @@ from scipy import ndimage
 from ..anatomy import Level
 from ..cache import Cache
 from ..resampling import resample
-from ..spine import SpineBox
+from ..spine import SpineBox, rounded
 
 HALF = 128
 """Probability one half in the stored scale 0..255."""
@@ -29,6 +29,7 @@ SURE = 204
 """... and the probability, 0.8 in the stored scale, that it must reach."""
 
 Place = tuple[slice, slice, slice]
+Corner = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class VertebraMask:
     """
 
     probability: np.ndarray
-    corner: tuple[int, int, int]
+    corner: Corner
     complete: bool | None = None
 
     @classmethod
@@ -53,9 +54,9 @@ class VertebraMask:
         first = np.rint(image.GetOrigin()).astype(int)
         where = bounds(scaled)
         if where is None:
-            return cls(np.zeros((1, 1, 1), np.uint8), tuple(int(v) for v in first))
+            return cls(np.zeros((1, 1, 1), np.uint8), whole(first))
         corner = first + [axis.start for axis in reversed(where)]
-        return cls(np.ascontiguousarray(scaled[where]), tuple(int(v) for v in corner))
+        return cls(np.ascontiguousarray(scaled[where]), whole(corner))
 
     @property
     def place(self) -> Place:
@@ -78,14 +79,16 @@ def interpolated(probability: np.ndarray, inside: np.ndarray, corner: np.ndarray
     """
     where = bounds(np.pad(inside, 1))
     if where is None:
-        return VertebraMask(np.zeros((1, 1, 1), np.uint8), tuple(int(v * spacing) for v in reversed(corner)))
+        return VertebraMask(np.zeros((1, 1, 1), np.uint8), whole(reversed(corner * spacing)))
     soft = np.where(inside, np.maximum(probability, 0.5), np.where(probability < 0.5, probability, 0))
     part = np.pad(soft, 1)[tuple(slice(s.start - 1, s.stop + 1) for s in where)]
     image = sitk.GetImageFromArray(part.astype(np.float32))
     image.SetSpacing((spacing,) * 3)
     origin = (np.asarray(corner) + [s.start - 2 for s in where])[::-1] * spacing
     image.SetOrigin(origin.tolist())
-    fine = resample(image, 1.0, SpineBox(origin, origin + (np.array(part.shape[::-1]) - 1) * spacing), fill=0)
+    fine = resample(
+        image, 1.0, SpineBox(rounded(origin), rounded(origin + (np.array(part.shape[::-1]) - 1) * spacing)), fill=0
+    )
     return VertebraMask.of(sitk.GetArrayFromImage(fine), fine)
 
 
@@ -100,19 +103,19 @@ class Piece:
         digest: SHA-256 of all that; equal pieces have equal digests, wherever they come from.
     """
 
-    corner: tuple[int, int, int]
+    corner: Corner
     shape: tuple[int, int, int]
     bits: np.ndarray
     digest: str
 
     @classmethod
-    def of(cls, voxels: np.ndarray, corner: tuple[int, int, int]) -> Piece:
+    def of(cls, voxels: np.ndarray, corner: Corner) -> Piece:
         """From voxels (z, y, x), not 0 where the vertebra is, the first of them at index ``corner`` (x,y,z)."""
         where = bounds(voxels)
         if where is None:
             corner, voxels = (0, 0, 0), np.zeros((0, 0, 0), bool)
         else:
-            corner = tuple(int(c + s.start) for c, s in zip(corner, reversed(where), strict=True))
+            corner = whole(c + s.start for c, s in zip(corner, reversed(where), strict=True))
             voxels = voxels[where]
         bits = np.packbits(voxels != 0)
         return cls(corner, voxels.shape, bits, _digest(corner, voxels.shape, bits))
@@ -128,6 +131,16 @@ class Piece:
         return _place(self.corner, self.shape)
 
 
+def whole(values: Iterable[float]) -> Corner:
+    """Three coordinates as whole numbers; what is left over is cut off.
+
+    >>> whole([1.0, 2.9, -3.0])
+    (1, 2, -3)
+    """
+    x, y, z = (int(value) for value in values)
+    return x, y, z
+
+
 def bounds(array: np.ndarray) -> Place | None:
     """The smallest place z,y,x that holds all voxels other than 0; None when there are none."""
     sides = []
@@ -139,7 +152,7 @@ def bounds(array: np.ndarray) -> Place | None:
     return sides[0], sides[1], sides[2]
 
 
-def _place(corner: tuple[int, int, int], shape: tuple[int, ...]) -> Place:
+def _place(corner: Corner, shape: tuple[int, ...]) -> Place:
     z, y, x = (slice(c, c + n) for c, n in zip(corner[::-1], shape, strict=True))
     return z, y, x
 
@@ -223,7 +236,7 @@ class Merger:
             return Piece.of(_wins(crops, own, met[own]), crops[own].corner)
 
         pieces = {
-            level: self._pieces.get((keys[own][1], tuple(keys[o] for o in met[own])), lambda own=own: piece(own))
+            level: self._pieces.get((keys[own][1], tuple(keys[o] for o in met[own])), partial(piece, own))
             for own, (level, _) in enumerate(items)
         }
         return {level: pieces[level] for level in masks}
@@ -317,4 +330,4 @@ def _on_grid(mask: VertebraMask, grid: sitk.Image) -> VertebraMask:
     part.SetSpacing(grid.GetSpacing())
     part.SetDirection(grid.GetDirection())
     values = sitk.GetArrayFromImage(sitk.Resample(image, part, sitk.Transform(), sitk.sitkLinear, 0))
-    return VertebraMask(values, tuple(int(v) for v in start))
+    return VertebraMask(values, whole(start))
