@@ -17,7 +17,7 @@ from ..io.dicom import is_dicom
 from ..io.formats import NIFTI, extension, named_for_itk, nifti_extensions
 from ..io.image_files import read_volume
 from ..io.text_headers import check_intact
-from ..segmentation.mask import Piece, Place
+from ..segmentation.mask import Piece
 from ..voxels import Grid
 from .codes import CodeTable, choose
 from .names import level_of_name, level_of_terminology
@@ -164,7 +164,7 @@ def _whole_numbers(image: sitk.Image, source: str) -> np.ndarray:
     return array.astype(np.uint16)
 
 
-def _height(image: sitk.Image, labels: np.ndarray, code: int, place: Place) -> float:
+def _height(image: sitk.Image, labels: np.ndarray, code: int, place: tuple[slice, ...]) -> float:
     """Mean height of the voxels of one number, mm along the S axis of LPS."""
     here = labels[place] == code
     middle = []
@@ -187,7 +187,9 @@ def _read_folder(path: Path) -> ForeignMask:
     """One file for each vertebra, its name that of the vertebra; other files are left out."""
     files = [file for file in sorted(path.iterdir()) if extension(file) and not file.name.startswith(".")]
     named = [(file, level_of_name(file.name[: -len(extension(file))])) for file in files]
-    segments, notes, grid = [], [], None
+    segments: list[ForeignSegment] = []
+    notes: list[str] = []
+    grid = None
     for file, level in named:
         if level is None:
             continue
@@ -236,7 +238,9 @@ def _read_slicer(path: Path, described: list[dict[str, str]]) -> ForeignMask:
         arrays = [_whole_numbers(layer, str(path)) for layer in layers]
     except RuntimeError as error:
         raise SpineError(f"{path} cannot be read as a segmentation of Slicer; save it again") from error
-    segments, others, notes = [], [], []
+    segments: list[ForeignSegment] = []
+    others: list[str] = []
+    notes: list[str] = []
     for number, one in enumerate(described):
         name = one.get("Name") or one.get("ID") or f"segment {number + 1}"
         level = level_of_segment(name, level_of_terminology(_terminology(one.get("Tags", ""))), notes)

@@ -43,8 +43,8 @@ def level_of_name(name: str) -> Level | None:
 
 
 def _parsed(text: str) -> Level | None:
-    region, number = re.match(r"([A-Z]+)0?(\d+)", text).groups()
-    return _of_region(region, int(number))
+    match = re.match(r"([A-Z]+)0?(\d+)", text)
+    return _of_region(match[1], int(match[2])) if match else None
 
 
 def _of_region(region: str, number: int) -> Level | None:

@@ -204,9 +204,9 @@ def _frames(path: Path, values: Values, syntax: str) -> Iterator[Frame]:
         )
 
 
-def _functional(group: Dataset) -> dict[tuple[str, str], Any]:
+def _functional(group: Dataset) -> dict[tuple[str, str] | None, Any]:
     """The values of functional groups by sequence and keyword."""
-    values = {}
+    values: dict[tuple[str, str] | None, Any] = {}
     for sequence, items in _values(group).items():
         if isinstance(items, Sequence) and len(items):
             values.update({(sequence, keyword): value for keyword, value in _values(items[0]).items()})

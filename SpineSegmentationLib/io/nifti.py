@@ -23,6 +23,7 @@ from .planes import stacked
 TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Take = Callable[[np.ndarray], np.ndarray]
+Source = BinaryIO | gzip.GzipFile
 
 
 def read_nifti(path: Path, warnings: list[str], take: Take = lambda plane: plane) -> sitk.Image:
@@ -59,7 +60,7 @@ def read_nifti(path: Path, warnings: list[str], take: Take = lambda plane: plane
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
+def _opened(path: Path) -> Iterator[tuple[Source, bool]]:
     """The unpacked file, and whether it was packed, whatever its name says."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
@@ -71,7 +72,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
             yield unpacked, True
 
 
-def _header(file: BinaryIO) -> Nifti1Header:
+def _header(file: Source) -> Nifti1Header:
     size = file.read(4)
     kind = Nifti2Header if 540 in (int.from_bytes(size, "little"), int.from_bytes(size, "big")) else Nifti1Header
     block = size + file.read(kind.template_dtype.itemsize - 4)
@@ -142,7 +143,7 @@ def _check(path: Path, header: Nifti1Header, packed: bool) -> None:
         raise EOFError
 
 
-def _planes(file: BinaryIO, header: Nifti1Header) -> Iterator[np.ndarray]:
+def _planes(file: Source, header: Nifti1Header) -> Iterator[np.ndarray]:
     kind, (columns, rows, count) = header.get_data_dtype(), header.get_data_shape()[:3]
     slope, intercept = header.get_slope_inter()
     file.seek(int(header.get_data_offset()))

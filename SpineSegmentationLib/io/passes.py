@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -33,16 +33,16 @@ def passes(frames: Sequence[Frame]) -> list[list[Frame]]:
         return [list(frames)]
     conflict = _conflict(frames)
     for tag in (*TELLING, *(AT_CONFLICT if conflict else ())):
-        parts = _apart(_grouped(frames, lambda frame, tag=tag: frame.tags[tag]))
+        parts = _apart(_grouped(frames, _values(frames, tag)))
         if len(parts) > 1:
             return [one for part in parts for one in passes(part)]
     if conflict:
-        parts = _apart(_grouped(frames, lambda frame: "" if frame.single else str(frame.path)))
+        parts = _apart(_grouped(frames, ["" if frame.single else str(frame.path) for frame in frames]))
         if len(parts) > 1:
             return [one for part in parts for one in passes(part)]
     for tag in TIMES:
         if all(frame.tags[tag] for frame in frames):
-            parts = _apart(_grouped(frames, lambda frame, tag=tag: frame.tags[tag]), SHORTEST_RUN)
+            parts = _apart(_grouped(frames, _values(frames, tag)), SHORTEST_RUN)
             parts = parts if len(parts) > 1 else _apart(_runs(frames, tag), SHORTEST_RUN)
             # Several processors at work on one volume part it by time, too, but each part is full of holes.
             if len(parts) > 1 and all(map(_unbroken, parts)):
@@ -82,10 +82,14 @@ def _ordered(text: str) -> tuple:
         return 1, 0.0, text
 
 
-def _grouped(frames: Iterable[Frame], tag: Callable[[Frame], str]) -> list[list[Frame]]:
+def _values(frames: Iterable[Frame], tag: str) -> list[str]:
+    return [frame.tags[tag] for frame in frames]
+
+
+def _grouped(frames: Iterable[Frame], texts: Iterable[str]) -> list[list[Frame]]:
     groups: dict[str, list[Frame]] = {}
-    for frame in frames:
-        groups.setdefault(tag(frame), []).append(frame)
+    for frame, text in zip(frames, texts, strict=True):
+        groups.setdefault(text, []).append(frame)
     made = {text: min(_ordered(frame.tags["instance"]) for frame in group) for text, group in groups.items()}
     return [groups[text] for text in sorted(groups, key=lambda text: (_ordered(text)[:2], made[text]))]
 

@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from ..anatomy import COCCYX, SACRUM, Level
 from ..errors import SpineError
 from ..numbering import Numbering, Reading
-from ..spine import Centroid, Centroids, SpineBox
+from ..spine import Centroid, Centroids, SpineBox, rounded
 
 SIDES = (("L", "R"), ("P", "A"), ("S", "I"))
 """The letters of the LPS axes: the side to which an index along the axis grows, positive first."""
@@ -98,7 +98,7 @@ def parse_box(text: str) -> SpineBox:
         numbers = []
     if len(numbers) != 6:
         raise SpineError(f"{text!r} is not a spine box: give x0,y0,z0,x1,y1,z1 in LPS mm, the smaller corner first")
-    return SpineBox(tuple(numbers[:3]), tuple(numbers[3:]))
+    return SpineBox(rounded(numbers[:3]), rounded(numbers[3:]))
 
 
 def axis_codes(image: sitk.Image) -> tuple[str, str, str]:
@@ -108,7 +108,8 @@ def axis_codes(image: sitk.Image) -> tuple[str, str, str]:
     """
     direction = np.reshape(image.GetDirection(), (3, 3))
     nearest = max(itertools.permutations(range(3)), key=lambda axes: sum(abs(direction[axes, range(3)])))
-    return tuple(SIDES[lps][int(direction[lps, axis] < 0)] for axis, lps in enumerate(nearest))
+    first, second, third = (SIDES[lps][int(direction[lps, axis] < 0)] for axis, lps in enumerate(nearest))
+    return first, second, third
 
 
 def write_centroids(centroids: Centroids, image: sitk.Image, path: str | Path) -> None:
@@ -187,11 +188,12 @@ def _with_verdict(centroids: Centroids, value: Any) -> Centroids:
     return Centroids(centroids.points, numbering) if same else centroids
 
 
-def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
+def read_centroids(path: str | Path, image: sitk.Image | None) -> Centroids:
     """Centroids from a VerSe centroid file, a Slicer point list, or a list of named points in mm.
 
     The content tells which: a list is VerSe (indices of ``image``, re-oriented when the file's axes are flipped or
     permuted against the image's), ``markups`` is Slicer's, ``points`` with ``coordinate_system`` is the last.
+    Without ``image``, None, a VerSe file cannot be read.
     VerSe labels 26 and 27 (sacrum, coccyx) and points named S1 ... are left out. ``*.fcsv`` is Slicer's old point list.
 
     Raises:
@@ -202,6 +204,8 @@ def read_centroids(path: str | Path, image: sitk.Image) -> Centroids:
     value = read_json(path)
     try:
         if isinstance(value, list):
+            if image is None:
+                raise SpineError("holds voxel coordinates, and there is no image that they could refer to")
             return _with_verdict(_from_verse(value, image), value[0].get("numbering"))
         if isinstance(value, dict) and "markups" in value:
             return _with_verdict(_from_slicer(value), value.get("numbering"))

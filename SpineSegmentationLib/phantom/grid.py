@@ -78,7 +78,9 @@ class Grid:
 
     def coordinates(self, pose: Pose, window: Window | None = None) -> list[np.ndarray]:
         """x, y, z in the frame of ``pose`` of the voxels of a window, float32, each broadcastable to its shape."""
-        window = window or tuple(slice(0, n) for n in self.shape)  # type: ignore[assignment]
+        if window is None:
+            nz, ny, nx = self.shape
+            window = slice(0, nz), slice(0, ny), slice(0, nx)
         inverse = np.linalg.inv(pose.axes)
         matrix, start = inverse @ self.steps, inverse @ (self.origin - pose.position)
         result = []
@@ -103,9 +105,8 @@ class Grid:
         n = np.array(self.size)
         m = np.minimum(np.ceil((n - 1) * self.spacing / step).astype(int) + 1, n)
         m = np.maximum(m, np.minimum(n, 2))
-        return Grid(
-            self.origin, self.steps * np.where(n > 1, (n - 1) / np.maximum(m - 1, 1), 1), tuple(int(i) for i in m)
-        )  # type: ignore[arg-type]
+        nx, ny, nz = (int(i) for i in m)
+        return Grid(self.origin, self.steps * np.where(n > 1, (n - 1) / np.maximum(m - 1, 1), 1), (nx, ny, nz))
 
     def enlarged(self, values: np.ndarray) -> np.ndarray:
         """Linear interpolation of an array on :meth:`coarse` to this grid."""

@@ -210,11 +210,10 @@ def _grid(
     middles = np.array([m.pose.position for m in seen])
     low, high = ends.min(0), ends.max(0)
     centre = np.array([middles[:, 0].mean(), (low[1] + high[1]) / 2 + 12, (low[2] + high[2]) / 2]) + spec.offset
-    if size is None:
-        extent = np.array([*spec.field, high[2] - low[2] + 2 * spec.margin])
-        size = tuple(max(round(n), 1) for n in np.abs(direction.T) @ extent / spacing)  # type: ignore[assignment]
+    extent = np.array([*spec.field, high[2] - low[2] + 2 * spec.margin])
+    nx, ny, nz = size or (max(round(n), 1) for n in np.abs(direction.T) @ extent / spacing)
     steps = direction * spacing
-    return Grid(centre - steps @ ((np.array(size) - 1) / 2), steps, tuple(int(n) for n in size))  # type: ignore[arg-type]
+    return Grid(centre - steps @ ((np.array([nx, ny, nz]) - 1) / 2), steps, (int(nx), int(ny), int(nz)))
 
 
 def make_phantom(

@@ -48,7 +48,7 @@ def cement(member: Member, rng: np.random.Generator) -> list[Shape]:
     for _ in range(int(rng.integers(3, 7))):
         centre = rng.uniform(-0.5, 0.5, 3) * (size.width * 0.55, size.depth * 0.5, size.height * 0.45)
         radii = rng.uniform(0.1, 0.24, 3) * (size.width, size.depth, size.height)
-        lumps.append(ellipsoid(tuple(centre), tuple(radii)).within(member.pose))  # type: ignore[arg-type]
+        lumps.append(ellipsoid(tuple(centre), tuple(radii)).within(member.pose))
     return lumps
 
 

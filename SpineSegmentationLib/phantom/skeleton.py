@@ -48,7 +48,7 @@ def ribs(member: Member, turn: np.ndarray, scale: float, rng: np.random.Generato
             points.append(trunk.at((side * width * np.sin(angle), y, -drop)))
         up = tuple(trunk.axes[:, 2])
         neck = [bar(tuple(a), tuple(b), radius + 0.9, 2.0, up) for a, b in pairwise(points[:3])]
-        result.append(neck + chain([tuple(p) for p in points[2:]], radius, height, up))  # type: ignore[misc, arg-type]
+        result.append(neck + chain([tuple(p) for p in points[2:]], radius, height, up))
     return result
 
 
@@ -57,7 +57,7 @@ def breast_and_shoulders(column: Column, turn: np.ndarray) -> list[list[Shape]]:
     k = column.scale
 
     def at(level: Level, x: float, y: float, z: float) -> Vector:
-        return tuple(column[level].pose.position + turn @ np.array([x, y, z]) * k)  # type: ignore[return-value]
+        return tuple(column[level].pose.position + turn @ np.array([x, y, z]) * k)
 
     lateral = tuple(turn[:, 0])
     t6 = Level.T6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,7 +162,7 @@ class PhantomSpec:
         def sometimes(chance: float) -> bool:
             return bool(rng.random() < chance)
 
-        curves = ()
+        curves: tuple[Scoliosis, ...] = ()
         if sometimes(0.35):
             cobb = float(rng.normal(0, 18))
             apex = int(rng.integers(levels.index(Level.T5), levels.index(Level.L3)))
@@ -170,7 +171,9 @@ class PhantomSpec:
             if apex + 6 < len(levels):
                 curves += (Scoliosis(levels[apex + 6], float(np.clip(-0.6 * cobb, -55, 55)), 6.0),)
         breakable = levels[levels.index(Level.T4) :]
-        broken = rng.choice(len(breakable), int(rng.integers(1, 4)), replace=False) if sometimes(0.25) else []
+        broken: Sequence[int] | np.ndarray = (
+            rng.choice(len(breakable), int(rng.integers(1, 4)), replace=False) if sometimes(0.25) else []
+        )
         fractures = tuple(
             Fracture(breakable[i], str(rng.choice(FRACTURES, p=[0.5, 0.3, 0.2])), float(rng.uniform(0.15, 0.6)))
             for i in broken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -67,7 +68,7 @@ def planes(centroids: np.ndarray, scan: SpineBox) -> tuple[Plane, Plane]:
     return plane(1, FRONT, BACK), plane(0, SIDE, SIDE)
 
 
-def look_up(image: sitk.Image, points: np.ndarray, outside: float, order: int = 0) -> np.ndarray:
+def look_up(image: sitk.Image, points: np.ndarray, outside: float, order: Literal[0, 1] = 0) -> np.ndarray:
     """The values of an image at points (..., 3) in LPS mm, nearest (order 0) or linear (order 1)."""
     to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())
     index = (points - image.GetOrigin()) @ to_index.T
@@ -125,7 +126,7 @@ def _draw(plane: Plane, ct: sitk.Image, label_map: sitk.Image, centroids: Centro
 def _write(image: np.ndarray, text: str, row: int, column: int) -> None:
     """White letters with a dark rim, centred at a place; nothing if that lies outside."""
     letters = np.pad(lettering(text, 2), 2)
-    rim = ndimage.binary_dilation(letters, np.ones((3, 3)), iterations=2)
+    rim = ndimage.binary_dilation(letters, np.ones((3, 3), bool), iterations=2)
     top, left = row - HEIGHT - 2, column - letters.shape[1] // 2
     bottom, right = top + letters.shape[0], left + letters.shape[1]
     if not (0 <= row < image.shape[0] and 0 <= column < image.shape[1]):

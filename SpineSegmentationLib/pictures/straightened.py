@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
 from ..errors import SpineError
@@ -65,14 +67,14 @@ class Straightening:
         head = top - len(beyond) * STEP
         return cls(line, points[:, :2].mean(0), float(top), (float(head - own[-1]), float(head)))
 
-    def to_world(self, points: np.ndarray) -> np.ndarray:
+    def to_world(self, points: ArrayLike) -> np.ndarray:
         """Points (N, 3) of straightened space in LPS mm."""
         points = np.asarray(points, float).reshape(-1, 3)
         place, frame = self._at(self.top - points[:, 2])
         across = points[:, :2] - self.axis
         return place + across[:, :1] * frame[:, 0] + across[:, 1:] * frame[:, 1]
 
-    def to_straight(self, points: np.ndarray) -> np.ndarray:
+    def to_straight(self, points: ArrayLike) -> np.ndarray:
         """Points (N, 3) in LPS mm in straightened space; each in the plane across the line in which it lies."""
         points = np.asarray(points, float).reshape(-1, 3)
         down = np.array([np.argmin(np.linalg.norm(self.line - point, axis=1)) for point in points]) * STEP
@@ -86,7 +88,9 @@ class Straightening:
         across = np.einsum("ni,nai->na", points - place, frame[:, :2])
         return np.column_stack([across + self.axis, self.top - down])
 
-    def image(self, image: sitk.Image, spacing: float = 1.0, order: int = 1, outside: float = -1024) -> sitk.Image:
+    def image(
+        self, image: sitk.Image, spacing: float = 1.0, order: Literal[0, 1] = 1, outside: float = -1024
+    ) -> sitk.Image:
         """An image resampled along the column, in straightened space, of its own pixel type.
 
         Args:
