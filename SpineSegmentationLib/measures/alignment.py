@@ -93,25 +93,25 @@ def largest_cobb(column: Sequence[Stance]) -> Curve:
     Between the upper end-plate of one vertebra and the lower end-plate of another, two or more below it. By the
     Scoliosis Research Society's definition a scoliosis is 10 degrees or more, standing.
     """
-    seen = [bone for bone in column if bone.upper is not None and bone.lower is not None]
+    seen = [(bone, bone.upper, bone.lower) for bone in column if bone.upper is not None and bone.lower is not None]
     if len(seen) < FEWEST:
         return no_curve(f"fewer than {FEWEST} vertebrae with both end-plates")
     pairs = [(a, b) for a in range(len(seen)) for b in range(a + FEWEST - 1, len(seen))]
-    tops, bottoms = [coronal_tilt(bone.upper) for bone in seen], [coronal_tilt(bone.lower) for bone in seen]
+    tops, bottoms = [coronal_tilt(plate) for _, plate, _ in seen], [coronal_tilt(plate) for _, _, plate in seen]
     first, last = max(pairs, key=lambda pair: abs(tops[pair[0]] - bottoms[pair[1]]))
-    upper, lower = seen[first], seen[last]
+    (upper, top, _), (lower, _, bottom) = seen[first], seen[last]
     angle = abs(tops[first] - bottoms[last])
-    centres = np.array([bone.centre for bone in seen[first : last + 1]])
+    centres = np.array([bone.centre for bone, _, _ in seen[first : last + 1]])
     share = (centres[:, 2] - centres[0, 2]) / min(centres[-1, 2] - centres[0, 2], -1e-6)
     aside = centres[:, 0] - (centres[0, 0] + share * (centres[-1, 0] - centres[0, 0]))
     apex = int(np.argmax(np.abs(aside)))
     return Curve(
-        quality.angle(angle, upper.error(upper.upper), lower.error(lower.lower)),
+        quality.angle(angle, upper.error(top), lower.error(bottom)),
         upper.name,
         lower.name,
-        np.stack([_line(upper.upper, 0), _line(lower.lower, 0)]),
+        np.stack([_line(top, 0), _line(bottom, 0)]),
         "left" if aside[apex] > 0 else "right",
-        seen[first + apex].name,
+        seen[first + apex][0].name,
     )
 
 
@@ -125,12 +125,11 @@ def kyphosis(column: Mapping[str, Stance], names: Sequence[str]) -> Curve:
         names: of the vertebrae from T4 to T12 in the order of the column, T13 included where there is one.
     """
     seen = [column[name] for name in names if name in column]
-    tops = [bone for bone in seen if bone.upper is not None]
-    bottoms = [bone for bone in seen if bone.lower is not None]
-    if not tops or not bottoms or names.index(bottoms[-1].name) - names.index(tops[0].name) < 4:
+    tops = [(bone, bone.upper) for bone in seen if bone.upper is not None]
+    bottoms = [(bone, bone.lower) for bone in seen if bone.lower is not None]
+    if not tops or not bottoms or names.index(bottoms[-1][0].name) - names.index(tops[0][0].name) < 4:
         return no_curve("fewer than five vertebrae between T4 and T12 are seen")
-    upper, lower = tops[0], bottoms[-1]
-    return _sagittal(upper, upper.upper, lower, lower.lower, 1)
+    return _sagittal(*tops[0], *bottoms[-1], 1)
 
 
 def lordosis(column: Mapping[str, Stance], first: str, last: str) -> Curve:
@@ -139,11 +138,13 @@ def lordosis(column: Mapping[str, Stance], first: str, last: str) -> Curve:
     Positive when bent backward. Normal adults have 40 to 60 degrees from L1 to S1, standing (Bernhardt and Bridwell
     1989: 44 degrees from T12 to L5; Vialle et al. 2005, J Bone Joint Surg Am 87:260-267: 43 from L1 to L5, 60 to S1).
     """
-    for name, end in ((first, "upper"), (last, "upper" if last == "S1" else "lower")):
-        if name not in column or getattr(column[name], end) is None:
-            return no_curve(f"{name} is not seen as a whole" if name != "S1" else "no sacrum in the label map")
-    upper, lower = column[first], column[last]
-    return _sagittal(upper, upper.upper, lower, lower.upper if last == "S1" else lower.lower, -1)
+    upper, lower = column.get(first), column.get(last)
+    if upper is None or upper.upper is None:
+        return no_curve(f"{first} is not seen as a whole")
+    bottom = None if lower is None else lower.upper if last == "S1" else lower.lower
+    if lower is None or bottom is None:
+        return no_curve(f"{last} is not seen as a whole" if last != "S1" else "no sacrum in the label map")
+    return _sagittal(upper, upper.upper, lower, bottom, -1)
 
 
 def _sagittal(upper: Stance, top: EndPlate, lower: Stance, bottom: EndPlate, sign: int) -> Curve:
@@ -194,10 +195,10 @@ def segment_of(above: Stance, below: Stance) -> Segment:
     across = top.normal + bottom.normal
     across /= np.linalg.norm(across)
     thickness = max(above.thickness, below.thickness)
-    gaps = []
-    for name in ("front", "middle", "back"):
-        gap = float((getattr(top, name) - getattr(bottom, name)) @ across)
-        gaps.append(_gap(gap, thickness, name == "middle"))
+    front, middle, back = (
+        _gap(float((getattr(top, name) - getattr(bottom, name)) @ across), thickness, name == "middle")
+        for name in ("front", "middle", "back")
+    )
     forward = bottom.front - bottom.back
     depth = float(np.linalg.norm(forward))
     slip = float((top.back - bottom.back) @ forward) / depth
@@ -207,7 +208,7 @@ def segment_of(above: Stance, below: Stance) -> Segment:
     else:
         moved, percent = Quantity(slip, error), Quantity(100 * slip / depth, 100 * error / depth)
     grade = meyerding(slip, 100 * slip / depth) if moved else None
-    return Segment(above.name, below.name, angle, *gaps, moved, percent, grade)
+    return Segment(above.name, below.name, angle, front, middle, back, moved, percent, grade)
 
 
 def _gap(gap: float, thickness: float, middle: bool) -> Quantity:

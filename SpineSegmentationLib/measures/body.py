@@ -141,11 +141,12 @@ def find_body(mask: SoftMask, level: Level, start: Frame) -> Body | None:
         frame = Frame(frame.lps(shift * left), frame.axes @ turned)
         local = mask.on(frame, LOWER, UPPER)
         middle = _middle(local)
-        lower = _plane(local, middle, level, -1) if middle else None
-        upper = None if level is Level.C2 else _plane(local, middle, level, 1) if middle else None
+        if middle is None:
+            return None
+        lower = _plane(local, middle, level, -1)
+        upper = None if level is Level.C2 else _plane(local, middle, level, 1)
         if lower is None or (upper is None and level is not Level.C2):
             return None
-        planes = [lower] if upper is None else [lower, upper]
         up = frame.up if upper is None else frame.axes @ (upper.normal + lower.normal)
         up = up / np.linalg.norm(up)
         height = middle.z if upper is None else (lower.offset + upper.offset) / 2
@@ -153,16 +154,17 @@ def find_body(mask: SoftMask, level: Level, start: Frame) -> Body | None:
         if np.linalg.norm(np.cross(frame.up, up)) < SETTLED:
             break
         frame = Frame.towards(frame.lps(centre), frame.back, up)
-    plates = [_end_plate(local, middle, plane, way) for plane, way in zip(planes, (-1, 1), strict=False)]
-    if None in plates:
+    assert middle is not None and lower is not None
+    lower_plate = _end_plate(local, middle, lower, -1)
+    upper_plate = None if upper is None else _end_plate(local, middle, upper, 1)
+    if lower_plate is None or (upper is not None and upper_plate is None):
         return None
-    upper_plate = plates[1] if len(plates) == 2 else None
-    return Body(Frame.towards(frame.lps(centre), frame.back, up), upper_plate, plates[0], middle.width, middle.depth)
+    return Body(Frame.towards(frame.lps(centre), frame.back, up), upper_plate, lower_plate, middle.width, middle.depth)
 
 
 def _middle(local: LocalMask) -> _Middle | None:
     """Walks from the middle of the grid to the walls, and once more from the middle that these give."""
-    occupancy, y0, z0 = local.occupancy, 0.0, 0.0
+    occupancy, y0, z0, back = local.occupancy, 0.0, 0.0, 0.0
     slab = occupancy[:, :, np.abs(local.x) <= SLAB].mean(2)
     height = depth = 12.0
     for _ in range(3):
@@ -172,10 +174,10 @@ def _middle(local: LocalMask) -> _Middle | None:
             return None
         height, z0 = top - bottom, (top + bottom) / 2
         rows = slab[np.abs(local.z - z0) <= height / 4].T
-        back, front = (_exits(rows, local.y, y0, way) for way in (1, -1))
-        if back is None or front is None or height < 3:
+        behind, front = (_exits(rows, local.y, y0, way) for way in (1, -1))
+        if behind is None or front is None or height < 3:
             return None
-        depth, y0 = back - front, (back + front) / 2
+        back, depth, y0 = behind, behind - front, (behind + front) / 2
     slices = np.abs(local.z - z0) <= height / 8
     inside = (local.y >= y0 - depth / 4) & (local.y <= y0 + depth / 8)
     rows = occupancy[slices][:, inside].mean(0).T
@@ -261,8 +263,9 @@ def _end_plate(local: LocalMask, middle: _Middle, plane: _Plane, way: int) -> En
     if not np.any(np.isfinite(near)) or not np.all(np.isfinite(edges)):
         return None
     points = np.array([[0, front, edges[0]], [0, halfway, np.nanmedian(near)], [0, back, edges[1]]])
+    places = local.frame.lps(points)
     centre = local.frame.lps(np.array([0.0, middle.y, plane.offset]))
-    return EndPlate(local.frame.axes @ plane.normal, *local.frame.lps(points), centre, plane.spread)
+    return EndPlate(local.frame.axes @ plane.normal, places[0], places[1], places[2], centre, plane.spread)
 
 
 def edge_height(

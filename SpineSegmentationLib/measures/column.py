@@ -18,6 +18,7 @@ from .alignment import Curve, Segment, Stance, kyphosis, largest_cobb, lordosis,
 from .body import EndPlate
 from .density import Calibration, statement_on_bmd, statement_on_l1
 from .fracture import Deformity, deformities
+from .local_mask import Place
 from .quantity import Quantity, missing
 from .sacrum import sacral_plate
 from .vertebra import Vertebra, body_voxels, measure_vertebra
@@ -129,14 +130,14 @@ def measure(
         vertebra = known.get(key, measured)
         vertebrae.append(replace(vertebra, complete=said.get(level, vertebra.complete)))
     lost = deformities({vertebra.level: vertebra.heights for vertebra in vertebrae})
-    bottom = next((one for one in reversed(vertebrae) if one.level.region == "lumbar" and one.body is not None), None)
-    sacrum = None
-    if places[SACRUM - 1] is not None and bottom is not None and bottom.level.rank >= Level.L4.rank:
-        sacrum = sacral_plate(label_map, places[SACRUM - 1], bottom.body)
     stances = [_stance(vertebra) for vertebra in vertebrae]
     trunk = [stance for stance in stances if stance.name[0] in "TL"]
-    if sacrum is not None:
-        stances.append(Stance("S1", sacrum, None, bottom.thickness, sacrum.centre))
+    bottom = next((one for one in reversed(vertebrae) if one.level.region == "lumbar" and one.body is not None), None)
+    sacrum = None
+    if places[SACRUM - 1] is not None and bottom and bottom.body and bottom.level.rank >= Level.L4.rank:
+        sacrum = sacral_plate(label_map, places[SACRUM - 1], bottom.body)
+        if sacrum is not None:
+            stances.append(Stance("S1", sacrum, None, bottom.thickness, sacrum.centre))
     column = {stance.name: stance for stance in stances}
     last = "L6" if "L6" in column else "L5"
     return Measures(
@@ -168,7 +169,7 @@ def body_map(label_map: sitk.Image, measures: Measures) -> sitk.Image:
     return image
 
 
-def _mask_key(labels: np.ndarray, level: Level, place: tuple[slice, slice, slice]) -> tuple:
+def _mask_key(labels: np.ndarray, level: Level, place: Place) -> tuple:
     bits = np.packbits(labels[place] == level)
     return tuple((axis.start, axis.stop) for axis in place), bits.tobytes()
 
@@ -205,4 +206,4 @@ def _lumbar_hu(vertebrae: list[Vertebra], lost: Mapping[Level, Deformity]) -> Qu
     if not used:
         return missing("none of L1 to L4 is seen, sound and free of metal and cement")
     errors = np.array([part.uncertainty for part in used])
-    return Quantity(np.mean([part.value for part in used]), np.sqrt(np.sum(errors**2)) / len(used))
+    return Quantity(float(np.mean([part.value for part in used])), float(np.sqrt(np.sum(errors**2))) / len(used))

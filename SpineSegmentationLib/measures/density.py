@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
@@ -99,19 +100,19 @@ def density_of(ct: sitk.Image, label_map: sitk.Image, code: int, body: Body) -> 
     inner &= (np.abs(x) < width / 2 - 4) & (np.abs(y) < depth / 2 - 4)
     metal = np.count_nonzero((part.values > METAL) & (np.abs(y) < depth)) * part.voxel > 20
     cement = not metal and np.count_nonzero(inner & (part.values > CEMENT)) * part.voxel > 100
-    flags = {"metal": bool(metal), "cement": bool(cement), "contrast": _contrast(part, body)}
+    density = partial(Density, metal=bool(metal), cement=bool(cement), contrast=_contrast(part, body))
     if half < 2:
-        return Density(missing("the body is too flat for its slices to hold trabecular bone alone"), **flags)
+        return density(missing("the body is too flat for its slices to hold trabecular bone alone"))
     ring = (x / (HALF_AXES[0] * width)) ** 2 + ((y - CENTRE * depth) / (HALF_AXES[1] * depth)) ** 2
     inside = ring + ((z - centre) / half) ** 2 <= 1
     inside[inside] = _codes_at(label_map, body.frame.lps(part.places[inside])) == code
     values = part.values[inside]
     if len(values) < FEWEST:
-        return Density(missing(f"only {len(values)} voxels hold trabecular bone alone"), **flags)
+        return density(missing(f"only {len(values)} voxels hold trabecular bone alone"))
     sd = float(values.std(ddof=1))
-    percentiles = tuple(float(value) for value in np.percentile(values, (10, 50, 90)))
+    low, median, high = (float(value) for value in np.percentile(values, (10, 50, 90)))
     mean = Quantity(float(values.mean()), sd / np.sqrt(len(values)))
-    return Density(mean, sd, percentiles, len(values), **flags)
+    return density(mean, sd, (low, median, high), len(values))
 
 
 def _part(ct: sitk.Image, body: Body, lower: np.ndarray, upper: np.ndarray) -> _Part | None:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from .frame import Frame
 
-Place = tuple[slice, slice, slice]
+Place = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)

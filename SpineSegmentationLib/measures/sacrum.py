@@ -46,6 +46,7 @@ def sacral_plate(label_map: sitk.Image, place: Place, above: Body) -> EndPlate |
             break
         _, shift = mirror_line(local)
         frame = Frame.towards(frame.lps(np.array([shift, middle, fit[0]])), frame.back, normal)
+    assert edges is not None
     slab = local.occupancy[:, :, np.abs(local.x) <= SLAB].mean(2)
     profile = crossing(slab[::-1], local.z[::-1])
     depth = edges[1] - edges[0]
@@ -58,7 +59,8 @@ def sacral_plate(label_map: sitk.Image, place: Place, above: Body) -> EndPlate |
     if not np.all(np.isfinite(heights)) or not np.any(np.isfinite(near)):
         return None
     points = np.array([[0, edges[0], heights[0]], [0, middle, np.nanmedian(near)], [0, edges[1], heights[1]]])
-    return EndPlate(normal, *frame.lps(points), frame.lps(np.array([0.0, middle, fit[0]])), spread)
+    front, half_way, back = frame.lps(points)
+    return EndPlate(normal, front, half_way, back, frame.lps(np.array([0.0, middle, fit[0]])), spread)
 
 
 def _edges(local: LocalMask, fit: np.ndarray) -> tuple[float, float] | None:

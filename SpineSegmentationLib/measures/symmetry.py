@@ -31,7 +31,7 @@ def mirror_line(mask: LocalMask) -> tuple[float, float]:
         other = ndimage.map_coordinates(picture, mirrored, order=1, cval=0.0)
         return float(np.abs(mine - other).sum() / mine.sum())
 
-    starts = [(angle, shift) for angle in np.linspace(-REACH, REACH, 11) for shift in (-3.0, 0.0, 3.0)]
+    starts = [np.array([angle, shift]) for angle in np.linspace(-REACH, REACH, 11) for shift in (-3.0, 0.0, 3.0)]
     best = min(starts, key=difference)
     found = optimize.minimize(difference, best, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 1e-4})
     return float(np.clip(found.x[0], -REACH - 5, REACH + 5)), float(found.x[1])
