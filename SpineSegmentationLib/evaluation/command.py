@@ -100,13 +100,13 @@ def _tasks(
     method: str, folder: Path, scans: list[ScanFiles], found: list[ScanFiles], messages: list[str]
 ) -> frozenset[str]:
     """What a method takes part in: labelling, and segmentation if it delivered any mask."""
-    used = []
+    candidates: list[ScanFiles | None] = []
     for scan in scans:
         try:
-            used.append(prediction_of(scan, found))
+            candidates.append(prediction_of(scan, found))
         except SpineError:
-            used += [prediction for prediction in found if prediction.plain_name == scan.plain_name]
-    used = [prediction for prediction in used if prediction is not None]
+            candidates += [prediction for prediction in found if prediction.plain_name == scan.plain_name]
+    used = [prediction for prediction in candidates if prediction is not None]
     if not used:
         raise SpineError(
             f"{folder}: none of its {len(found)} predictions ({found[0].name}, ...) is named as a scan of the truth "

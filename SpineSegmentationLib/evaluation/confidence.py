@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from .results import ScanResult
-from .tables import Table, datasets_of, methods_of, of_method
+from .tables import Cell, Table, datasets_of, methods_of, of_method
 
 ALL = "all data sets"
 
@@ -32,7 +32,7 @@ def area_under_curve(right: Sequence[float], wrong: Sequence[float]) -> float:
 
 def confidence_table(results: Sequence[ScanResult]) -> Table:
     """One row per method and data set, and one for all data sets; no row where no confidence was stated."""
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         datasets = datasets_of(results)
         for dataset in [*datasets, None] if len(datasets) > 1 else datasets:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -153,7 +154,8 @@ def _with_file(scan: ScanFiles, kind: str, path: Path) -> ScanFiles:
     if (known := getattr(scan, kind)) is not None:
         line = f"{scan.name} has two files for one thing: {known.name} and {path.name}; keep one"
         return replace(scan, duplicates=(*scan.duplicates, line))
-    return replace(scan, **{kind: path})
+    with_file: dict[str, Any] = {kind: path}
+    return replace(scan, **with_file)
 
 
 def prediction_of(scan: ScanFiles, predictions: Iterable[ScanFiles]) -> ScanFiles | None:
@@ -222,7 +224,7 @@ def read_annotation(files: ScanFiles, grid: sitk.Image | None = None) -> Annotat
             complete = _stated_completeness(files.centroids)
         except SpineError as error:
             problems.append(str(error))
-    elif mask is not None:
+    elif mask is not None and files.mask:
         centroids = centroids_of_mask(mask)
         notes.append(f"{files.name}: no centroid file; centroids taken from the mask {files.mask.name}")
     if files.measurements:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from ..anatomy import COLUMN
 from .ranking import SIGNIFICANT, Comparison
 from .results import MEASURES, ScanResult
-from .tables import Table, datasets_of, heading, methods_of, of_method, success
+from .tables import Cell, Table, datasets_of, heading, methods_of, of_method, success
 
 
 def svg(figure: Figure) -> bytes:
@@ -30,8 +30,8 @@ def _color(methods: Sequence[str], method: str) -> str:
     return f"C{list(methods).index(method) % 10}"
 
 
-def _shown(key: str, value):
-    return np.multiply(value, 100) if MEASURES[key].unit == "%" else value
+def _shown(key: str, values: Sequence[Cell]) -> np.ndarray:
+    return np.asarray(values, float) * (100 if MEASURES[key].unit == "%" else 1)
 
 
 def _measures(results: Sequence[ScanResult], keys: Sequence[str] = tuple(MEASURES)) -> list[str]:
@@ -61,8 +61,8 @@ def box_plots(results: Sequence[ScanResult], challenge: bool) -> Figure:
     figure, axes = _figure(len(keys), width=max(2.6, 0.5 * len(groups) + 1.4), height=3.6)
     for axis, key in zip(axes[0], keys, strict=True):
         values = [[r.value(key, challenge) for r in of_method(results, *group)] for group in groups]
-        values = [_shown(key, [v for v in scores if not np.isnan(v)]) for scores in values]
-        boxes = axis.boxplot(values, showmeans=True, patch_artist=True, widths=0.6, flierprops={"markersize": 3})
+        shown = [_shown(key, [v for v in scores if not np.isnan(v)]) for scores in values]
+        boxes = axis.boxplot(shown, showmeans=True, patch_artist=True, widths=0.6, flierprops={"markersize": 3})
         for (method, _), box in zip(groups, boxes["boxes"], strict=True):
             box.set(facecolor=_color(methods, method), alpha=0.45)
         names = [method if len(datasets) == 1 else f"{method}\n{dataset}" for method, dataset in groups]

@@ -363,7 +363,7 @@ def segmentation_scores(truth: sitk.Image, predicted: sitk.Image) -> Segmentatio
     surfaces, predicted_surfaces = _surfaces(truth_labels, spacing), _surfaces(predicted_labels, spacing)
     distances: dict[tuple[Level, Level], SurfaceDistances] = {}
     for level in annotated:
-        for other in {level, matched[level]} & set(found):
+        for other in set(found) & {level, matched[level]}:
             distances[level, other] = surface_distances(surfaces[level], predicted_surfaces[other])
 
     return SegmentationScores(

@@ -48,10 +48,10 @@ def scan_picture(ct: sitk.Image | None, truth: Annotation, prediction: Annotatio
             for a in (truth, prediction)
         )
         panels.append((plane, _painted(background, truth_labels), truth, False))
-        image = _painted(background, predicted_labels)
+        panel = _painted(background, predicted_labels)
         if truth.mask is not None and result.segmentation is not None:
-            image = _with_errors(image, truth_labels, predicted_labels)
-        panels.append((plane, image, prediction, True))
+            panel = _with_errors(panel, truth_labels, predicted_labels)
+        panels.append((plane, panel, prediction, True))
     return _drawn(panels, truth, result)
 
 
@@ -124,7 +124,13 @@ def _names(
             yield f"no {level.name}", truth[level].position, MISSED
 
 
-def _write(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, text: str, place, color) -> None:
+def _write(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.FreeTypeFont,
+    text: str,
+    place: tuple[float, float],
+    color: tuple[float, float, float],
+) -> None:
     """A cross at the place and the text beside it; to the left for what is missing, so that both can be read."""
     x, y = place
     # Half white, to be read on an error of the same colour.

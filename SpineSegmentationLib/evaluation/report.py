@@ -137,12 +137,14 @@ def _scan_json(result: ScanResult, challenge: bool) -> dict[str, Any]:
         "d_mean_shifted": _number(labelling.d_mean_shifted) if labelling else None,
         "dice_best_shift": segmentation.best_shift if segmentation else None,
         "dice_shifted": segmentation.dice_shifted if segmentation else None,
-        "missing": [level.name for level in (labelling or segmentation).missing],
-        "extra": [level.name for level in (labelling or segmentation).extra],
+        "missing": [level.name for level in result.missing],
+        "extra": [level.name for level in result.extra],
         "names": {
             level.name: {"right": right, "confidence": labelling.confidence[level]}
-            for level, right in (labelling.right if labelling else {}).items()
-        },
+            for level, right in labelling.right.items()
+        }
+        if labelling
+        else {},
         "failures": list(result.failures),
         "notes": list(result.notes),
         "vertebrae": {

@@ -77,6 +77,18 @@ class ScanResult:
     notes: tuple[str, ...] = ()
     complete: dict[Level, tuple[bool, bool]] = field(default_factory=dict)
 
+    @property
+    def missing(self) -> tuple[Level, ...]:
+        """The annotated levels that were not found: by the labelling or, where there is none, by the segmentation."""
+        scores = self.labelling or self.segmentation
+        return scores.missing if scores else ()
+
+    @property
+    def extra(self) -> tuple[Level, ...]:
+        """The levels found beyond the annotated ones, by the same scores."""
+        scores = self.labelling or self.segmentation
+        return scores.extra if scores else ()
+
     def takes_part(self, task: str) -> bool:
         """Whether there is a score for ``"labelling"`` or ``"segmentation"``."""
         return getattr(self, task) is not None
@@ -89,18 +101,17 @@ class ScanResult:
             challenge: put 1000 mm (d_mean) and 100 mm (HD) for missing vertebrae (VerSe, Appendix A.1).
         """
         labelling, segmentation = self.labelling, self.segmentation
-        if not self.takes_part(MEASURES[key].task if key in MEASURES else "segmentation"):
-            return {}
         match key:
             case "id_rate":
-                return {level: float(hit) for level, hit in labelling.hits.items()}
+                return {level: float(hit) for level, hit in labelling.hits.items()} if labelling else {}
             case "d_mean":
-                missing = dict.fromkeys(labelling.missing if challenge else (), MISSING_DISTANCE)
-                return labelling.distances | missing
+                missing = dict.fromkeys(labelling.missing if labelling and challenge else (), MISSING_DISTANCE)
+                return labelling.distances | missing if labelling else {}
             case "hd":
-                return segmentation.hd | dict.fromkeys(segmentation.missing if challenge else (), MISSING_HAUSDORFF)
+                missing = dict.fromkeys(segmentation.missing if segmentation and challenge else (), MISSING_HAUSDORFF)
+                return segmentation.hd | missing if segmentation else {}
             case "dice" | "assd" | "mixing":
-                return getattr(segmentation, key)
+                return getattr(segmentation, key) if segmentation else {}
         raise KeyError(key)
 
     def value(self, key: str, challenge: bool = False) -> float:

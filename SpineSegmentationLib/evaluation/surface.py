@@ -55,8 +55,8 @@ def surface_distances(first: np.ndarray, second: np.ndarray) -> SurfaceDistances
     Args:
         first, second: (N, 3) and (M, 3) in mm, in one frame; not empty.
     """
-    there, _ = cKDTree(second, balanced_tree=False, compact_nodes=False).query(first)
-    back, _ = cKDTree(first, balanced_tree=False, compact_nodes=False).query(second)
+    there = np.asarray(cKDTree(second, balanced_tree=False, compact_nodes=False).query(first)[0])
+    back = np.asarray(cKDTree(first, balanced_tree=False, compact_nodes=False).query(second)[0])
     return SurfaceDistances(
         hausdorff=float(max(there.max(), back.max())),
         assd=float((there.sum() + back.sum()) / (len(there) + len(back))),

@@ -119,7 +119,7 @@ def pooled(
 
 
 def overall(results: Sequence[ScanResult], challenge: bool) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         for dataset in datasets_of(results):
             own = of_method(results, method, dataset)
@@ -140,7 +140,7 @@ def overall(results: Sequence[ScanResult], challenge: bool) -> Table:
 
 
 def per_vertebra(results: Sequence[ScanResult], challenge: bool) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         own = of_method(results, method)
         for level in COLUMN:
@@ -159,18 +159,19 @@ def per_vertebra(results: Sequence[ScanResult], challenge: bool) -> Table:
 
 
 def per_region(results: Sequence[ScanResult], challenge: bool) -> Table:
-    groups: dict[str, Callable[[Level], bool]] = {
-        name: lambda level, name=name: level.region == name and not level.is_transitional
+    groups = {
+        name: {level for level in Level if level.region == name and not level.is_transitional}
         for name in ("cervical", "thoracic", "lumbar")
     }
-    groups |= {"T13": Level.T13.__eq__, "L6": Level.L6.__eq__}
-    rows = []
+    groups |= {"T13": {Level.T13}, "L6": {Level.L6}}
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         own = of_method(results, method)
         for name, wanted in groups.items():
-            count = sum(wanted(level) for result in own for level in result.annotated)
+            count = sum(level in wanted for result in own for level in result.annotated)
             if count:
-                rows.append((method, name, count, *(pooled(own, key, challenge, wanted)[0] for key in MEASURES)))
+                values = [pooled(own, key, challenge, wanted.__contains__)[0] for key in MEASURES]
+                rows.append((method, name, count, *values))
     return Table(
         "per_region",
         "Per region, transitional vertebrae apart",
@@ -183,7 +184,7 @@ def per_region(results: Sequence[ScanResult], challenge: bool) -> Table:
 def by_group(
     results: Sequence[ScanResult], challenge: bool, group: Callable[[ScanResult], str], order: Sequence[str]
 ) -> list[tuple[Cell, ...]]:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         for name in order:
             own = [result for result in of_method(results, method) if group(result) == name]
@@ -217,7 +218,7 @@ def per_anatomy(results: Sequence[ScanResult], challenge: bool) -> Table:
 def across_datasets(results: Sequence[ScanResult], challenge: bool) -> Table:
     datasets = datasets_of(results)
     keys = ("id_rate", "dice")
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         values = [scan_mean(of_method(results, method, d), key, challenge) for key in keys for d in datasets]
         rows.append((method, *values))
@@ -237,7 +238,7 @@ def success(results: Sequence[ScanResult], key: str, threshold: float) -> float:
 
 
 def successes(results: Sequence[ScanResult]) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         own = of_method(results, method)
         for key in ("id_rate", "dice"):
@@ -253,7 +254,7 @@ def successes(results: Sequence[ScanResult]) -> Table:
 
 
 def failures(results: Sequence[ScanResult]) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         for dataset in datasets_of(results):
             own = of_method(results, method, dataset)
@@ -270,7 +271,7 @@ def failures(results: Sequence[ScanResult]) -> Table:
 
 
 def label_shift(results: Sequence[ScanResult]) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         own = of_method(results, method)
         labelled = [r.labelling for r in own if r.labelling is not None]
@@ -313,7 +314,7 @@ def label_shift(results: Sequence[ScanResult]) -> Table:
 
 
 def agreement(results: Sequence[ScanResult]) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method in methods_of(results):
         own = of_method(results, method)
         pairs = [(true, given) for result in own for true, given in result.identified_as.items()]
@@ -358,7 +359,7 @@ def agreement(results: Sequence[ScanResult]) -> Table:
 
 def ranking_table(ranking: Ranking) -> Table:
     counted = [c for c in ranking.comparisons if c.measure in ranking.counted]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for method, score in ranking.scores.items():
         place = 1 + sum(other > score for other in ranking.scores.values())
         points = [c.points.get(method, "not taking part") for c in counted]
@@ -376,7 +377,7 @@ def ranking_table(ranking: Ranking) -> Table:
 
 
 def scan_table(results: Sequence[ScanResult], challenge: bool) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for r in results:
         labelling, segmentation = r.labelling, r.segmentation
         rows.append(
@@ -392,8 +393,8 @@ def scan_table(results: Sequence[ScanResult], challenge: bool) -> Table:
                 labelling.id_rate_shifted if labelling else float("nan"),
                 segmentation.dice_shifted if segmentation else float("nan"),
                 mean(r.per_level("mixing").values()),
-                " ".join(level.name for level in _either(labelling, segmentation).missing),
-                " ".join(level.name for level in _either(labelling, segmentation).extra),
+                " ".join(level.name for level in r.missing),
+                " ".join(level.name for level in r.extra),
                 "; ".join((*r.failures, *r.notes)),
             )
         )
@@ -421,12 +422,8 @@ def scan_table(results: Sequence[ScanResult], challenge: bool) -> Table:
     )
 
 
-def _either(labelling, segmentation):
-    return labelling if labelling is not None else segmentation
-
-
 def vertebra_table(results: Sequence[ScanResult], challenge: bool) -> Table:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for r in results:
         of_measure = {key: r.per_level(key, challenge) for key in (*MEASURES, "mixing")}
         matched = r.segmentation.dice_matched if r.segmentation else {}
