@@ -10,6 +10,7 @@ from ..anatomy import COLUMN
 from ..labelling.anduin import SPACING, middle_curve, project
 from ..networks.blocks import normalise_hu
 from .deformation import Deformation
+from .loop import Task
 from .losses import heatmap_loss, median_frequency_weights
 from .subjects import Subject, rarity, shares
 from .synthesis import scanned
@@ -21,7 +22,7 @@ LONGEST = 260  # rows of a training window: 520 mm
 STACKED = 0.2  # share of samples made of two people
 
 
-class LabellingTask:
+class LabellingTask(Task):
     """Draws projected samples and scores a network on them. Projections are used again with other windows."""
 
     spacing = SPACING
@@ -150,7 +151,7 @@ def _doubtful_curve(points: np.ndarray, size: tuple[int, int, int], rng: np.rand
     return curve
 
 
-def level_distribution(ranks: np.ndarray, points: np.ndarray, size: tuple[int, int]) -> Tensor:
+def level_distribution(ranks: np.ndarray, points: np.ndarray, size: tuple[int, ...]) -> Tensor:
     """(1 + levels, *size): background and one Gaussian per vertebra, summing to one at every pixel."""
     maps = torch.zeros(1 + len(COLUMN), *size)
     rows, columns = (torch.arange(n, dtype=torch.float32) for n in size)

@@ -15,6 +15,7 @@ from ..networks.attention import REGION, SPACINGS, SegmentationNet
 from ..networks.blocks import normalise_hu
 from ..resampling import AIR
 from .deformation import Deformation, sample
+from .loop import Task
 from .marked import Marked, marked, seen
 from .subjects import Subject, shares
 
@@ -40,12 +41,11 @@ class Sample:
     spine: Tensor
 
 
-class _SpineTask:
+class _SpineTask(Task):
     """Draws windows of people whose vertebrae are marked; of any size and place."""
 
     masks = True
     spacing = SPACINGS["compact"]
-    progress = 0.0
     rotation, scale = 2.0, 0.1
 
     def __init__(self, subjects: list[Subject]) -> None:
@@ -67,6 +67,7 @@ class _SpineTask:
         )  # fmt: skip
         grid = deformation.grid()
         hu = seen(subject, grid, self.spacing, rng, generator)
+        assert subject.labels is not None  # marked people have labels
         codes = sample(subject.labels, grid, 0, nearest=True)
         hidden = person.hidden(grid[..., 0])
         if rng.random() < 0.3:  # other fields of view

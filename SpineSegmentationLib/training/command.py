@@ -66,16 +66,11 @@ class Recipe:
     """
 
     architecture: type[nn.Module]
-    task: Callable[[list[Subject]], Task]
+    task: type[Task]
     capacity: int
     field: tuple[tuple[float, float], tuple[float, float]]
     committee: bool = False
     negatives: bool = False
-
-    @property
-    def masks(self) -> bool:
-        """Whether only subjects with masks are of use."""
-        return getattr(self.task, "masks", False)
 
 
 RECIPES: dict[tuple[str, str], Recipe] = {
@@ -158,7 +153,7 @@ def train_stage(
         width = shipped.width
     else:
         network = recipe.architecture(width)
-    spacing = getattr(network, "spacing", recipe.task.spacing)  # type: ignore[attr-defined]
+    spacing = float(getattr(network, "spacing", recipe.task.spacing))
     if own_masks is not None and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
     if member < 1:
@@ -233,8 +228,8 @@ def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: i
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
-        yield from real_subjects(shared, spacing, recipe.masks)
-        if stage == "detection" and spacing < WHOLE and not recipe.masks:
+        yield from real_subjects(shared, spacing, recipe.task.masks)
+        if stage == "detection" and spacing < WHOLE and not recipe.task.masks:
             yield from real_subjects(shared, WHOLE)
         if recipe.negatives:
             yield from negative_subjects(shared, spacing)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..labelling.context import HEIGHT, SPACING, project
 from .deformation import Deformation
 from .evidence import column_of
+from .loop import Task
 from .subjects import Subject, rarity, shares
 from .synthesis import scanned
 from .views import batched
@@ -40,7 +41,7 @@ class Window:
     heights: NDArray[np.float32]
 
 
-class ContextTask:
+class ContextTask(Task):
     """Draws people, windows of them, and scores a network on these."""
 
     spacing = SPACING

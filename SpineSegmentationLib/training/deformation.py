@@ -27,7 +27,7 @@ class Deformation:
     def __init__(
         self,
         generator: np.random.Generator,
-        size: tuple[int, int, int],
+        size: tuple[int, ...],
         centre: np.ndarray,
         *,
         rotation: float,

@@ -16,12 +16,13 @@ from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from ..networks.intensity import payer_intensity
 from .deformation import Deformation
+from .loop import Task
 from .losses import heatmap_loss
 from .subjects import Subject, shares
 from .synthesis import noise_field, scan, scanned
 
 
-class DetectionTask:
+class DetectionTask(Task):
     """Draws samples ``(image (1, z, y, x) normalised HU, target (2, z, y, x))`` and scores a network on them."""
 
     spacing = SPACING

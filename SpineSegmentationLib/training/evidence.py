@@ -21,6 +21,7 @@ from ..labelling.patches import AIR, SPACING, patches
 from ..labelling.readings import readings
 from ..networks.evidence import Answers
 from .deformation import Deformation
+from .loop import Task
 from .subjects import Subject, rarity, shares
 from .synthesis import scanned
 
@@ -49,7 +50,7 @@ class Run:
     places: NDArray
 
 
-class EvidenceTask:
+class EvidenceTask(Task):
     """Draws people, runs from them, and scores a network on these."""
 
     spacing = SPACING

@@ -21,6 +21,7 @@ from ..networks.blocks import normalise_hu
 from ..networks.lessmann import IterativeFCN
 from ..resampling import AIR
 from .deformation import Deformation, sample
+from .loop import Task
 from .marked import Marked, marked, seen
 from .subjects import Subject, shares
 
@@ -81,14 +82,13 @@ class Patch:
     thoracic: bool
 
 
-class LessmannTask:
+class LessmannTask(Task):
     """Draws patches and scores the network on them; the losses of VerSe'19, with the cross-entropy of the mask."""
 
     masks = True
     spacing = IterativeFCN.SPACINGS["compact"]
     batch = 1
     reuse = 4
-    progress = 0.0
 
     def __init__(self, subjects: list[Subject]) -> None:
         people = marked(subjects)
@@ -120,6 +120,7 @@ class LessmannTask:
         deformation = Deformation(rng, self.size, centre, rotation=12, scale=0.15, **spread)
         grid = deformation.grid()
         hu = seen(subject, grid, self.spacing, rng, generator)
+        assert subject.labels is not None  # marked people have labels
         codes = sample(subject.labels, grid, 0, nearest=True)
         self._crop(hu, codes, grid[..., 0], person, rng)
         shown = codes.numpy().astype(np.uint8)

@@ -19,16 +19,20 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..device import mixed
+from .subjects import Subject
 
 
 class Task(Protocol):
     """What is learnt: draws samples and scores a network on them."""
 
+    masks: bool = False  # only subjects with masks are of use
     spacing: float
     batch: int
     reuse: float
 
-    progress: float  # share of all steps done, kept up to date by the loop
+    progress: float = 0.0  # share of all steps done, kept up to date by the loop
+
+    def __init__(self, subjects: list[Subject]) -> None: ...
 
     def draw(self, rng: np.random.Generator) -> Any: ...
 
@@ -99,7 +103,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     layout = torch.channels_last_3d if any(p.ndim == 5 for p in network.parameters()) else torch.channels_last
-    network = network.to(device, memory_format=layout).train()
+    # torch's types do not know the argument.
+    network = network.to(device, memory_format=layout).train()  # type: ignore[call-overload]
     average = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share_of_rate(step / steps))

@@ -18,6 +18,7 @@ from ..networks.blocks import normalise_hu
 from ..networks.mccouat_glocker import SPACING, DenseIdentificationUNet
 from .deformation import Deformation
 from .detection import nothing
+from .loop import Task
 from .subjects import Subject, shares
 from .synthesis import scanned
 
@@ -62,7 +63,7 @@ class Window:
     labels: Tensor
 
 
-class _DenseTask:
+class _DenseTask(Task):
     """Chooses subjects and cuts windows. Subjects of another spacing than the task's are interpolated."""
 
     spacing = SPACING["compact"]
@@ -162,9 +163,9 @@ class McCouatGlockerLabellingTask(_DenseTask):
         columns = int(rng.integers(SMALLEST[1], LARGEST[1] + 1))
         spare = window.hu.shape[1] - columns
         left = int(spare * rng.uniform(0.3, 0.7))
-        place = (slice(low, high), slice(left, left + columns))
-        slab = window.hu[(*place, slice(first, first + SLICES))].permute(2, 0, 1)
-        return Window(_another_intensity(slab, rng), window.labels[(*place, first + CENTRE)])
+        rows, across = slice(low, high), slice(left, left + columns)
+        slab = window.hu[rows, across, first : first + SLICES].permute(2, 0, 1)
+        return Window(_another_intensity(slab, rng), window.labels[rows, across, first + CENTRE])
 
     @staticmethod
     def _rows(shown: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
@@ -185,9 +186,9 @@ class McCouatGlockerLabellingTask(_DenseTask):
         slabs = torch.full((len(batch), SLICES, rows, columns), -1000.0)
         labels = torch.zeros(len(batch), rows, columns, dtype=torch.uint8)
         for slab, target, window in zip(slabs, labels, batch, strict=True):
-            place = tuple(slice(n) for n in window.labels.shape)
-            slab[(slice(None), *place)] = window.hu
-            target[place] = window.labels
+            height, width = window.labels.shape
+            slab[:, :height, :width] = window.hu
+            target[:height, :width] = window.labels
         image = normalise_hu(slabs).to(device).contiguous(memory_format=torch.channels_last)
         numbers = torch.from_numpy(NUMBER).float()[labels.masked_fill(labels == UNKNOWN, 0).long()]
         return identification_loss(network(image), numbers.to(device))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..networks.blocks import normalise_hu
 from ..networks.payer_scn import SpatialConfigurationNet
 from .deformation import Deformation
+from .loop import Task
 from .losses import learned_sigma_loss, level_heatmaps
 from .subjects import Subject, shares
 from .synthesis import scanned
@@ -28,7 +29,7 @@ class Window:
     positions: np.ndarray
 
 
-class PayerLabellingTask:
+class PayerLabellingTask(Task):
     """Draws windows and scores a network on them. Windows are used again with other borders and intensities."""
 
     spacing = SpatialConfigurationNet.SPACING["compact"]
@@ -87,6 +88,7 @@ class PayerLabellingTask:
             image = normalise_hu(window.hu).to(next(network.parameters()).device)[None, None]
             heatmaps, logits = network(image.contiguous(memory_format=torch.channels_last_3d))
             own = getattr(network, "module", network)
+            assert isinstance(own, SpatialConfigurationNet)
             target = level_heatmaps(window.ranks, window.positions, tuple(window.hu.shape), own.sigma, own.SIGMA)
             term = learned_sigma_loss(heatmaps[0], target, own.sigma, own.SIGMA)
             any_level = target.detach().amax(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..resampling import AIR
 from ..segmentation.anduin import CENTRE, SIZE
 from ..segmentation.patch import SIGMA, SPACING
 from .deformation import Deformation, sample
+from .loop import Task
 from .losses import mask_loss
 from .marked import seen
 from .subjects import Subject, shares
@@ -33,21 +35,20 @@ WHOLE = 0.7
 """From this part of the steps on a sample is shown whole; until then only windows of it, which are cheaper."""
 
 
-class SegmentationTask:
+class SegmentationTask(Task):
     """Draws samples (image, gaussian, mask), each (1, z, y, x), and scores a network on them."""
 
     masks = True
     spacing = SPACING
     batch = 1
     reuse = 3
-    progress = 0.0
     size, window = SIZE, (72, 88, 96)
-    intensity = staticmethod(normalise_hu)
-    criterion = staticmethod(mask_loss)
+    intensity: Callable[[Tensor], Tensor] = staticmethod(normalise_hu)
+    criterion: Callable[..., Tensor] = staticmethod(mask_loss)
 
     def __init__(self, subjects: list[Subject]) -> None:
         self.vertebrae = [
-            (s, level, position)
+            (s, s.labels, level, position)
             for s in subjects
             if s.labels is not None
             for level, position in zip(s.levels, s.positions, strict=True)
@@ -61,7 +62,7 @@ class SegmentationTask:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        subject, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
+        subject, labels, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
         middle = (np.array(self.size) - 1) / 2
         aim = np.array(CENTRE) + rng.normal(0, 3, 3)  # where in the patch the centroid falls
         deformation = Deformation(
@@ -71,7 +72,7 @@ class SegmentationTask:
         deformation.centre = deformation.centre + (position - _source(deformation, aim))
         grid = deformation.grid()
         hu = seen(subject, grid, SPACING, rng, generator)
-        mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
+        mask = (sample((labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
         if rng.random() < CUT:
             beyond = _beyond_a_border(self.size, hint[0], rng)

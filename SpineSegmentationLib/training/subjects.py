@@ -54,7 +54,9 @@ class Subject:
 
     @property
     def shape(self) -> np.ndarray:
-        return np.array((self.labels if self.hu is None else self.hu).shape)
+        voxels = self.labels if self.hu is None else self.hu
+        assert voxels is not None  # a subject has the one or the other
+        return np.array(voxels.shape)
 
 
 def shares(subjects: list[Subject], weights: np.ndarray, of_source: dict[str, float]) -> np.ndarray:
@@ -90,10 +92,9 @@ def _resample_labels(labels: sitk.Image, spacing: float) -> sitk.Image:
             crop, insideIsPositive=True, squaredDistance=False, useImageSpacing=True
         )
         box = SpineBox.of_image(distance)
-        lower = [int(np.floor(v)) for v in grid.TransformPhysicalPointToContinuousIndex(box.lower)]
-        upper = [int(np.ceil(v)) for v in grid.TransformPhysicalPointToContinuousIndex(box.upper)]
-        lower = np.clip(lower, 0, np.array(grid.GetSize()) - 1)
-        upper = np.clip(upper, lower + 1, grid.GetSize())
+        last = np.array(grid.GetSize()) - 1
+        lower = np.floor(grid.TransformPhysicalPointToContinuousIndex(box.lower)).astype(int).clip(0, last)
+        upper = np.ceil(grid.TransformPhysicalPointToContinuousIndex(box.upper)).astype(int).clip(lower + 1, last + 1)
         region = sitk.RegionOfInterest(grid, [int(v) for v in upper - lower], [int(v) for v in lower])
         value = sitk.GetArrayFromImage(sitk.Resample(distance, region, sitk.Transform(), sitk.sitkLinear, -9.0))
         place = tuple(slice(a, b) for a, b in zip(lower[::-1], upper[::-1], strict=True))

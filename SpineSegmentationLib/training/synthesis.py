@@ -133,6 +133,7 @@ def scanned(
     """
     if subject.hu is not None and not subject.whole:
         return scan(sample(subject.hu, grid, -1024), spacing, rng, generator, strength=0.5)
+    assert subject.labels is not None  # it is a label atlas, or a whole person
     labels = sample(subject.labels, grid, 0, nearest=True)
     hu = synthesise(labels, subject.whole, spacing, rng, generator)
     if subject.hu is not None:  # the bones of a real scan in synthetic surroundings

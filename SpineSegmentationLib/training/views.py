@@ -45,7 +45,8 @@ def stacked(upper: Views, lower: Views, rng: np.random.Generator) -> Views:
         result.append(view)
     kept, taken = upper.ranks <= rank, lower.ranks > rank
     positions = [upper.positions[kept] + [shift[0], 0, 0], lower.positions[taken] + [0, *shift[1:]]]
-    return Views(*result, np.concatenate([upper.ranks[kept], lower.ranks[taken]]), np.concatenate(positions))
+    ranks = np.concatenate([upper.ranks[kept], lower.ranks[taken]])
+    return Views(result[0], result[1], ranks, np.concatenate(positions))
 
 
 def window(views: Views, low: int, high: int) -> Views:
