@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from .mrml.vertebrae import Vertebra, vertebrae_of
 from .mrml.volume import voxels_of
 from .scene_session import SceneSession
 
+if TYPE_CHECKING:
+    import slicer
+
 
 class SpineLogic(SceneSession):
     """What a person, a panel or a script does with the results in a scene; keeps them up to date with their nodes.
@@ -40,7 +44,12 @@ class SpineLogic(SceneSession):
 
     # Runs and edits
 
-    def process(self, volumeNode, system: str = DEFAULT, segmentation=None) -> Result:
+    def process(
+        self,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        system: str = DEFAULT,
+        segmentation: slicer.vtkMRMLSegmentationNode | None = None,
+    ) -> Result:
         """Detection, labelling and segmentation anew; locked vertebrae stay.
 
         Args:
@@ -103,11 +112,14 @@ class SpineLogic(SceneSession):
 
         What is left to mend after that is told by the rows of :meth:`vertebrae`.
         """
-        number = result.centroids.GetNthControlPointIndexByID(point)
+        points = result.centroids
+        if points is None:
+            raise SpineError("there are no points to mend; apply first")
+        number = points.GetNthControlPointIndexByID(point)
         if new is None:
-            result.centroids.RemoveNthControlPoint(number)
+            points.RemoveNthControlPoint(number)
         else:
-            result.centroids.SetNthControlPointLabel(number, _level(new).name)
+            points.SetNthControlPointLabel(number, _level(new).name)
         if self._record(result).valid_state() is not None:
             self.applyEdits(result)
 
@@ -251,4 +263,4 @@ def _level(name: str) -> Level:
 
 
 def _file_name(result: Result) -> str:
-    return re.sub(r"[^\w.-]+", "_", result.volume.GetName()) or "scan"
+    return re.sub(r"[^\w.-]+", "_", result.required_volume().GetName()) or "scan"

@@ -24,7 +24,7 @@ from .mrml.record import Record
 from .mrml.result import Result
 
 
-def open_result(scene, folder: str | Path, name: str) -> Result:
+def open_result(scene: slicer.vtkMRMLScene, folder: str | Path, name: str) -> Result:
     """Adds the scan of a result (see :mod:`cohort.results`) and what was made of it to a scene.
 
     The nodes are those that the module makes itself: volume, box, point list, segmentation and table.

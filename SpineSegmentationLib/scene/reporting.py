@@ -28,19 +28,21 @@ def export_report(logic: SpineLogic, result: Result, path: str | Path) -> list[P
         raise SpineError("the vertebrae were not measured since the last change; measure first")
     record = logic._record(result)
     warnings: list[str] = []
-    ct = image_of(voxels_of(result.required_volume()), warnings)
+    volume = result.required_volume()
+    name = volume.GetName()
+    ct = image_of(voxels_of(volume), warnings)
     pieces, _ = record.segments.pieces()
     centroids = record.state().centroids
     run = {
         "numbering": numbering_json(centroids.numbering) if centroids.numbering else None,
         "warnings": warnings,
-        "input": {"source": result.volume.GetName(), "spacing_mm": ct.GetSpacing()},
+        "input": {"source": name, "spacing_mm": ct.GetSpacing()},
         "system": record.system,
         "versions": versions(),
     }
     with TemporaryDirectory() as folder:
         picture = Path(folder) / "picture.png"
         write_picture(snapshot(ct, paint(pieces, ct), centroids), picture)
-        page = html(result.volume.GetName(), measured, run, picture.read_bytes())
+        page = html(name, measured, run, picture.read_bytes())
     write_text(path, page)
     return [Path(path)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SpineError
 from ..session.client import Transport, WorkerClient
@@ -14,6 +14,9 @@ from ..session.state import State
 from ..session.waiting import WaitingClient
 from .mrml.record import Record
 from .mrml.result import Result
+
+if TYPE_CHECKING:
+    import slicer
 
 
 @dataclass(eq=False)
@@ -63,7 +66,7 @@ class SceneSession:
 
     def __init__(
         self,
-        scene,
+        scene: slicer.vtkMRMLScene,
         transport: Callable[[], Transport] | None = None,
         device: str = "auto",
         program: Sequence[str] | None = None,
@@ -101,7 +104,7 @@ class SceneSession:
                     self.on_update(result)
                     self.on_done(result, [])
 
-        self._run(request, lambda events: self._engine.measure(state, edited, replace(events, measured=measured)))
+        self._run(request, lambda events: self._started.measure(state, edited, replace(events, measured=measured)))
 
     def measures(self, result: Result) -> dict[str, Any] | None:
         """What was measured, as :func:`measures.details.details`; None when the segments were changed since.
@@ -137,7 +140,7 @@ class SceneSession:
                 record.show_box(state.box)
             if not label:
                 record.show_points(state)
-        self._run(request, lambda events: self._engine.run(state, label, events))
+        self._run(request, lambda events: self._started.run(state, label, events))
 
     def _begin(self, result: Result, state: State, label: bool, back: Callable[[], object] | None = None) -> _Request:
         """Makes ready for a request; one that runs is replaced, or cancelled if it is for another volume."""
@@ -154,10 +157,10 @@ class SceneSession:
             self.cancel()
             request = _Request(result, state, label, back, record.valid_state(), record.update(), result.nodes)
         self._start_engine()
-        image = result.volume.GetImageData()
+        image = result.required_volume().GetImageData()
         key = (result, image, image.GetMTime(), voxels.to_lps.tobytes(), record.system)
         if self._opened != key:
-            self._engine.open(voxels, record.system)
+            self._started.open(voxels, record.system)
             self._opened = key
         self._request = request
         return request
@@ -189,9 +192,9 @@ class SceneSession:
         def wanted() -> bool:
             return self._request is request and result.volume is not None
 
-        def progress(*step) -> None:
+        def progress(stage: str, done: int, total: int, level: str) -> None:
             if wanted():
-                self.on_progress(result, *step)
+                self.on_progress(result, stage, done, total, level)
 
         def show(update: Update) -> None:
             if wanted():
@@ -273,8 +276,13 @@ class SceneSession:
         request = self._request
         if request is not None and request.result.volume is None:
             self._request = None
-            self._engine.cancel()
+            self._started.cancel()
             self.on_error(request.result, "the volume was deleted, so its segmentation was ended")
+
+    @property
+    def _started(self) -> Engine:
+        assert self._engine is not None  # _begin starts it
+        return self._engine
 
     def _start_engine(self) -> None:
         wanted = self.device, self.program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..errors import SpineError
 from ..exchange.adopt import Adopted, adopt
@@ -17,8 +18,13 @@ from .mrml.segment import set_kept
 from .mrml.volume import ct_of
 from .scene_session import SceneSession
 
+if TYPE_CHECKING:
+    import slicer
 
-def start_from(session: SceneSession, volume, source, codes: str = "") -> tuple[Result, Adopted]:
+
+def start_from(
+    session: SceneSession, volume: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLNode, codes: str = ""
+) -> tuple[Result, Adopted]:
     """Makes a result of a volume from a segmentation that is in the scene already; that one stays as it is.
 
     The segments are kept: no edit and no run writes over them, shifts and renames name them anew, and only those that a
@@ -77,14 +83,14 @@ def judge(session: SceneSession, result: Result, adopted: Adopted, tell: Callabl
     def show(update: Update) -> None:
         if update.state.centroids and not told:
             end(update)
-            session._engine.cancel()
+            session._started.cancel()
 
     def failed(message: str) -> None:
         end(None)
 
-    def progress(*step) -> None:
+    def progress(stage: str, done: int, total: int, level: str) -> None:
         if not told:
-            session.on_progress(result, *step)
+            session.on_progress(result, stage, done, total, level)
 
     events = Events(progress=progress, show=show, done=end, failed=failed)
-    session._run(request, lambda _: session._engine.run(State(), True, events))
+    session._run(request, lambda _: session._started.run(State(), True, events))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import queue
 import shutil
 import subprocess
@@ -11,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 
@@ -258,31 +260,34 @@ class SubprocessTransport:
     ) -> None:
         pipe = subprocess.PIPE
         try:
-            self.process = subprocess.Popen(list(command), stdin=pipe, stdout=pipe, stderr=pipe)
+            self.process = process = subprocess.Popen(list(command), stdin=pipe, stdout=pipe, stderr=pipe)
         except OSError as error:
             reason = f"{command[0]} could not be started: {error.strerror}"
             self._events.put(lambda: on_end(reason))
             return
         readers = [
-            self._reader(self.process.stdout, on_output),
-            self._reader(self.process.stderr, lambda data: on_log(data.decode("utf-8", "replace"))),
+            self._reader(process.stdout, on_output),
+            self._reader(process.stderr, lambda data: on_log(data.decode("utf-8", "replace"))),
         ]
 
         def wait() -> None:
             for reader in readers:
                 reader.join()
-            code = self.process.wait()
+            code = process.wait()
+            assert process.stdin is not None
             with suppress(OSError):
-                self.process.stdin.close()
+                process.stdin.close()
             self._events.put(lambda: on_end(f"exit code {code}"))
 
         threading.Thread(target=wait, daemon=True).start()
 
-    def _reader(self, stream, deliver: Callable[[bytes], None]) -> threading.Thread:
+    def _reader(self, stream: IO[bytes] | None, deliver: Callable[[bytes], None]) -> threading.Thread:
+        assert isinstance(stream, io.BufferedReader)  # a pipe
+
         def read() -> None:
             with stream:
                 while data := stream.read1(1 << 16):
-                    self._events.put(lambda data=data: deliver(data))
+                    self._events.put(partial(deliver, data))
 
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
@@ -297,8 +302,10 @@ class SubprocessTransport:
                 self._events.get_nowait()()
 
     def write(self, data: bytes) -> None:
+        if self.process is None or self.process.stdin is None:
+            return
         # A process that has ended is reported by on_end.
-        with suppress(OSError, AttributeError):
+        with suppress(OSError):
             self.process.stdin.write(data)
             self.process.stdin.flush()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..anatomy import Level
 from ..cache import Cache
@@ -13,6 +13,10 @@ from ..errors import SpineError
 from ..segmentation.mask import Piece, paint
 from ..voxels import Grid, Voxels, image_of
 from .state import State
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline, Progress
+    from .session import Session
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,9 @@ class LocalEngine:
 
     def __init__(self, device: str = "auto", weights: Path | None = None) -> None:
         self.device, self.weights = device, weights
-        self._pipelines: dict[str, object] = {}
+        self._pipelines: dict[str, Pipeline] = {}
         self._scan: tuple[Voxels, str] | None = None
-        self._session = None
+        self._session: Session | None = None
         self._cancelled = False
         self._warnings: list[str] = []
         self._vertebrae: Cache = Cache(100)
@@ -137,7 +141,7 @@ class LocalEngine:
     def close(self) -> None:
         self._scan = self._session = None
 
-    def _opened(self, events: Events):
+    def _opened(self, events: Events) -> Session:
         if self._scan is None:
             raise SpineError("no volume is chosen; choose a CT")
         if self._session is None:
@@ -154,8 +158,8 @@ class LocalEngine:
             self._session = Session(image_of(voxels, self._warnings), self._pipelines[system])
         return self._session
 
-    def _watched(self, events: Events) -> Callable:
-        def progress(step) -> None:
+    def _watched(self, events: Events) -> Callable[[Progress], None]:
+        def progress(step: Progress) -> None:
             if self._cancelled:
                 raise Cancelled
             events.progress(step.stage, step.done, step.total, step.level.name if step.level else "")

@@ -7,6 +7,7 @@ its input ends, even in the middle of a run: nobody is left then who waits for i
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import queue
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..voxels import Voxels
 from . import messages
-from .engine import Cancelled, Events, LocalEngine
+from .engine import Cancelled, Events, LocalEngine, Update
 
 
 class Worker:
@@ -68,19 +69,25 @@ class Worker:
         sent = set(request["have"])
 
         def update(event: str) -> Callable:
-            def send(value) -> None:
+            def send(value: Update) -> None:
                 tell(event, **messages.of_update(value, sent))
                 sent.update(piece.digest for piece in value.pieces.values())
 
             return send
 
         state = messages.to_state(request["state"])
-        self._engine.run(state, request["label"], self._events(request, tell, show=update("show"), done=update("done")))
+        self._opened().run(
+            state, request["label"], self._events(request, tell, show=update("show"), done=update("done"))
+        )
 
     def _measure(self, request: dict[str, Any], tell: Callable) -> None:
         state, edited = messages.to_state(request["state"]), messages.to_pieces(request["edited"])
         events = self._events(request, tell, measured=lambda measured: tell("measured", measured=measured))
-        self._engine.measure(state, edited, events)
+        self._opened().measure(state, edited, events)
+
+    def _opened(self) -> LocalEngine:
+        assert self._engine is not None  # a client opens a scan first
+        return self._engine
 
     def _events(self, request: dict[str, Any], tell: Callable, **others: Callable) -> Events:
         def progress(stage: str, done: int, total: int, level: str) -> None:
@@ -91,7 +98,7 @@ class Worker:
         return Events(progress=progress, failed=lambda message: tell("failed", message=message), **others)
 
 
-def serve(source: BinaryIO, sink: BinaryIO, weights: Path | None = None) -> None:
+def serve(source: io.BufferedReader, sink: BinaryIO, weights: Path | None = None) -> None:
     """Answers the requests of ``source`` on ``sink``; the process ends with ``source``."""
 
     def send(data: bytes) -> None:
@@ -125,7 +132,9 @@ def main() -> None:
     arguments = parser.parse_args()
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink, arguments.weights)
+    source = sys.stdin.buffer
+    assert isinstance(source, io.BufferedReader)
+    serve(source, sink, arguments.weights)
 
 
 if __name__ == "__main__":

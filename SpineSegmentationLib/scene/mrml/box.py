@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vtk
@@ -11,8 +12,11 @@ from ...errors import SpineError
 from ...spine import SpineBox
 from .coordinates import NEAR, array_of, flipped, modifying, to_world
 
+if TYPE_CHECKING:
+    import slicer
 
-def box_of(roi) -> SpineBox | None:
+
+def box_of(roi: slicer.vtkMRMLMarkupsROINode) -> SpineBox | None:
     """The box along the axes of the world that holds a ROI, turned or transformed as it may be; None for an empty one.
 
     Raises:
@@ -28,7 +32,7 @@ def box_of(roi) -> SpineBox | None:
     return SpineBox.around(corners * (-1, -1, 1), (0, 0, 0), (0, 0, 0))
 
 
-def show_box(roi, box: SpineBox) -> None:
+def show_box(roi: slicer.vtkMRMLMarkupsROINode, box: SpineBox) -> None:
     """Makes the ROI that box, upright and under no transform; one round which that box lies already stays as it is."""
     with suppress(SpineError):
         if same_box(box_of(roi), box):

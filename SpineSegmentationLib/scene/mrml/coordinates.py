@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vtk
 
 from ...errors import SpineError
 from ...spine import Point
+
+if TYPE_CHECKING:
+    import slicer
 
 NEAR = 1e-3
 """mm; nodes keep what they are given no better than this, so nearer values are the same."""
@@ -19,7 +23,7 @@ FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @contextmanager
-def modifying(node) -> Iterator[None]:
+def modifying(node: slicer.vtkMRMLNode) -> Iterator[None]:
     """Observers of a node are told once, at the end."""
     before = node.StartModify()
     try:
@@ -48,7 +52,7 @@ def matrix_of(array: np.ndarray) -> vtk.vtkMatrix4x4:
     return matrix
 
 
-def to_world(node) -> np.ndarray:
+def to_world(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
     """4 x 4 from the node's own RAS coordinates to those of the world.
 
     Raises:

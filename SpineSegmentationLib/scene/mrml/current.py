@@ -35,8 +35,12 @@ class CurrentSegments:
         return ",".join(f"{shown.level.name}:{self._digest(shown)}" for shown in self.shown)
 
     def piece(self, level: Level) -> Piece:
-        """The voxels of a vertebra that has a segment."""
-        grid = grid_of(self._result.segmentation)
+        """The voxels of a vertebra that has a segment.
+
+        Raises:
+            SpineError: the segmentation has no geometry any more.
+        """
+        grid = self._grid()
         shown = next(shown for shown in self.shown if shown.level == level)
         piece = piece_of(self._result.segmentation, shown.id, grid)
         return resampled_piece_of(self._result.segmentation, shown.id, grid) if piece is None else piece
@@ -45,22 +49,30 @@ class CurrentSegments:
         """All voxels, those that a person painted last, so that they win where two overlap.
 
         Raises:
-            SpineError: there is no segment.
+            SpineError: there is no segment, or as :meth:`piece`.
         """
         segments = self.shown
         if not segments:
             raise SpineError("there is no segmentation to export; apply first")
         painted = self.edited
         segments.sort(key=lambda shown: shown.level in painted)
-        return {shown.level: self.piece(shown.level) for shown in segments}, grid_of(self._result.segmentation)
+        return {shown.level: self.piece(shown.level) for shown in segments}, self._grid()
+
+    def _grid(self) -> Grid:
+        grid = grid_of(self._result.segmentation)
+        if grid is None:
+            raise SpineError("the segmentation has lost the geometry of its scan; undo that, or delete it and apply")
+        return grid
 
     def _digest(self, shown: ShownSegment) -> str:
-        segment = self._result.segmentation.GetSegmentation().GetSegment(shown.id)
+        node = self._result.segmentation
+        assert node is not None  # it shows the segment
+        segment = node.GetSegmentation().GetSegment(shown.id)
         image = segment.GetRepresentation(LABEL_MAP)
 
         def compute() -> str:
-            grid = grid_of(self._result.segmentation)
-            piece = piece_of(self._result.segmentation, shown.id, grid) if grid is not None else None
+            grid = grid_of(node)
+            piece = piece_of(node, shown.id, grid) if grid is not None else None
             return "" if piece is None else piece.digest
 
         # Times of modification are never given twice.

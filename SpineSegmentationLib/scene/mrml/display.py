@@ -23,7 +23,7 @@ NAME, CHOSEN = (1.0, 1.0, 1.0), (1.0, 0.9, 0.1)
 """Colours of names in the views."""
 
 
-def show_names(points) -> None:
+def show_names(points: slicer.vtkMRMLMarkupsFiducialNode) -> None:
     """Makes all names of a point list readable in every slice view, wherever its plane lies, and through the bone."""
     display = points.GetDisplayNode()
     with modifying(display):
@@ -46,7 +46,7 @@ def show_names(points) -> None:
         text.SetBackgroundOpacity(0.35)
 
 
-def choose_name(points, chosen: str | None) -> None:
+def choose_name(points: slicer.vtkMRMLMarkupsFiducialNode, chosen: str | None) -> None:
     """Shows one point, known by its id, stronger than the others."""
     with modifying(points):
         for number in range(points.GetNumberOfControlPoints()):
@@ -55,13 +55,13 @@ def choose_name(points, chosen: str | None) -> None:
                 points.SetNthControlPointSelected(number, on)
 
 
-def chosen_name(points) -> str | None:
+def chosen_name(points: slicer.vtkMRMLMarkupsFiducialNode) -> str | None:
     """The id of the point that :func:`choose_name` was given last; None where all are shown alike."""
     on = [n for n in range(points.GetNumberOfControlPoints()) if points.GetNthControlPointSelected(n)]
     return points.GetNthControlPointID(on[0]) if len(on) == 1 else None
 
 
-def thin_box(roi) -> None:
+def thin_box(roi: slicer.vtkMRMLMarkupsROINode) -> None:
     """Makes a new spine box a frame of thin lines with small handles and no name, hidden until it is asked for."""
     display = roi.GetDisplayNode()
     with modifying(display):
@@ -76,7 +76,7 @@ def thin_box(roi) -> None:
         display.SetVisibility(False)
 
 
-def show_only(scene, chosen: Result | None) -> None:
+def show_only(scene: slicer.vtkMRMLScene, chosen: Result | None) -> None:
     """Draws the points and segments of one result, and nothing of the others."""
     for result in Result.all(scene):
         mine = chosen is not None and result == chosen
@@ -87,7 +87,7 @@ def show_only(scene, chosen: Result | None) -> None:
             result.box.SetDisplayVisibility(False)
 
 
-def bone_window(volume) -> None:
+def bone_window(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Shows bone, if nobody chose a window for the volume."""
     display = volume.GetDisplayNode()
     if display is not None and display.GetAutoWindowLevel():
@@ -95,7 +95,7 @@ def bone_window(volume) -> None:
         display.SetWindowLevel(WINDOW, LEVEL)
 
 
-def fit_views(scene, points: np.ndarray, group: int = 0) -> None:
+def fit_views(scene: slicer.vtkMRMLScene, points: np.ndarray, group: int = 0) -> None:
     """Centres the slice views on points (N, 3) in RAS mm and zooms so that they show all of them."""
     if not len(points):
         return
@@ -110,13 +110,13 @@ def fit_views(scene, points: np.ndarray, group: int = 0) -> None:
         view.JumpSliceByCentering(*(float(value) for value in middle))
 
 
-def jump(scene, ras: Sequence[float], group: int = 0) -> None:
+def jump(scene: slicer.vtkMRMLScene, ras: Sequence[float], group: int = 0) -> None:
     """Brings a place in RAS mm to the middle of the slice views of a group."""
     for view in slice_views(scene, group):
         view.JumpSliceByCentering(*(float(value) for value in ras))
 
 
-def slice_views(scene, group: int) -> Iterator:
+def slice_views(scene: slicer.vtkMRMLScene, group: int) -> Iterator:
     """The slice view nodes of a view group."""
     for number in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
         view = scene.GetNthNodeByClass(number, "vtkMRMLSliceNode")
@@ -124,7 +124,7 @@ def slice_views(scene, group: int) -> Iterator:
             yield view
 
 
-def show_surfaces(segmentation, on: bool) -> None:
+def show_surfaces(segmentation: slicer.vtkMRMLSegmentationNode, on: bool) -> None:
     """Makes the surfaces of the segments and shows them in 3D, or takes them away."""
     if on:
         segmentation.CreateClosedSurfaceRepresentation()
@@ -135,14 +135,14 @@ def show_surfaces(segmentation, on: bool) -> None:
     segmentation.GetDisplayNode().SetVisibility3D(on)
 
 
-def has_surfaces(segmentation) -> bool:
+def has_surfaces(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether the segments are shown in 3D."""
     name = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
     display = segmentation.GetDisplayNode()
     return segmentation.GetSegmentation().ContainsRepresentation(name) and bool(display.GetVisibility3D())
 
 
-def show_fill(segmentation, opacity: float, outline_only: bool) -> None:
+def show_fill(segmentation: slicer.vtkMRMLSegmentationNode, opacity: float, outline_only: bool) -> None:
     """How the segments look in slice views: filled so strongly (0..1), or outlines alone."""
     display = segmentation.GetDisplayNode()
     with modifying(display):

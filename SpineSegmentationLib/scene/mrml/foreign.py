@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import SimpleITK as sitk
 import vtk
@@ -16,8 +18,11 @@ from .coordinates import FLIP, array_of, to_world
 from .segment import LABEL_MAP, piece_of, resampled_piece_of
 from .volume import voxels_of
 
+if TYPE_CHECKING:
+    import slicer
 
-def foreign_of(node, table: CodeTable | None = None) -> ForeignMask:
+
+def foreign_of(node: slicer.vtkMRMLNode, table: CodeTable | None = None) -> ForeignMask:
     """The vertebrae of a segmentation node, by name and terminology, or of a label map node, by its numbers.
 
     Args:
@@ -40,7 +45,7 @@ def foreign_of(node, table: CodeTable | None = None) -> ForeignMask:
     return from_labels(image, node.GetName(), table, _color_names(node))
 
 
-def _of_segmentation(node) -> ForeignMask:
+def _of_segmentation(node: slicer.vtkMRMLSegmentationNode) -> ForeignMask:
     segmentation = node.GetSegmentation()
     if not segmentation.ContainsRepresentation(LABEL_MAP) and not node.CreateBinaryLabelmapRepresentation():
         raise SpineError(f"{node.GetName()} holds no label maps and cannot be made to; choose another segmentation")
@@ -71,7 +76,7 @@ def _of_segmentation(node) -> ForeignMask:
     return ForeignMask(grid or empty, tuple(segments), node.GetName(), tuple(others), tuple(notes))
 
 
-def _grid_of_image(image) -> Grid:
+def _grid_of_image(image: slicer.vtkOrientedImageData) -> Grid:
     """The lattice of a segment, as far as it reaches from its first index to its last."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
@@ -89,7 +94,7 @@ def _grid(to_lps: np.ndarray, size: np.ndarray) -> Grid:
     return Grid(tuple(size.tolist()), tuple(spacing.tolist()), tuple(to_lps[:3, 3].tolist()), direction)
 
 
-def _color_names(node) -> dict[int, str]:
+def _color_names(node: slicer.vtkMRMLVolumeNode) -> dict[int, str]:
     """What the colour table of a label map calls the numbers that it holds."""
     display = node.GetDisplayNode()
     colors = display.GetColorNode() if display is not None else None

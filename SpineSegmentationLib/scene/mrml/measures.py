@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .coordinates import FLIP, flipped, matrix_of, modifying
 from .result import VOLUME, Result, nodes_of_class
+
+if TYPE_CHECKING:
+    import slicer
 
 MEASURE = "SpineSegmentation.measure"
 """Attribute of a node that shows a measure: which one, such as ``"L3 anterior"`` or ``"cobb upper"``."""
@@ -65,7 +68,7 @@ def show_curve(result: Result, details: Mapping[str, Any], name: str) -> list:
     return nodes
 
 
-def show_frame(result: Result, details: Mapping[str, Any], level: str):
+def show_frame(result: Result, details: Mapping[str, Any], level: str) -> slicer.vtkMRMLNode:
     """The frame of a vertebra as a linear transform from its own coordinates to the patient's; None without a body.
 
     What lies under the transform has its origin in the centre of the body and its axes along the vertebra's right,
@@ -121,13 +124,15 @@ def renew_measures(result: Result, details: Mapping[str, Any]) -> None:
 
 def _shown(result: Result) -> Iterator:
     volume = result.volume
-    for kind in KINDS if volume is not None else ():
+    if volume is None:
+        return
+    for kind in KINDS:
         for node in list(nodes_of_class(result.scene, f"vtkMRML{kind}Node")):
             if node.GetAttribute(MEASURE) and node.GetNodeReferenceID(VOLUME) == volume.GetID():
                 yield node
 
 
-def _own(result: Result, kind: str, name: str):
+def _own(result: Result, kind: str, name: str) -> slicer.vtkMRMLNode:
     """The node that shows that measure, made when it is not there."""
     for node in _shown(result):
         if node.GetAttribute(MEASURE) == name and node.GetClassName() == f"vtkMRML{kind}Node":
@@ -137,7 +142,9 @@ def _own(result: Result, kind: str, name: str):
     return node
 
 
-def _line(result: Result, name: str, a: Sequence[float], b: Sequence[float], color: tuple[float, float, float]):
+def _line(
+    result: Result, name: str, a: Sequence[float], b: Sequence[float], color: tuple[float, float, float]
+) -> slicer.vtkMRMLMarkupsLineNode:
     node = _own(result, "MarkupsLine", name)
     with modifying(node):
         node.RemoveAllControlPoints()
@@ -153,7 +160,9 @@ def _line(result: Result, name: str, a: Sequence[float], b: Sequence[float], col
     return node
 
 
-def _chart(result: Result, table, name: str, axis: str, columns: Sequence[tuple[str, str]]):
+def _chart(
+    result: Result, table: slicer.vtkMRMLTableNode, name: str, axis: str, columns: Sequence[tuple[str, str]]
+) -> slicer.vtkMRMLPlotChartNode:
     chart = _own(result, "PlotChart", name)
     chart.RemoveAllPlotSeriesNodeIDs()
     for number, (column, title) in enumerate(columns):

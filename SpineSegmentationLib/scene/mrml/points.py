@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vtk
@@ -14,6 +15,9 @@ from ...io.values import CONFIDENCE
 from ...session.state import State
 from ...spine import Centroid, Centroids, Point
 from .coordinates import NEAR, flipped, modifying
+
+if TYPE_CHECKING:
+    import slicer
 
 UNNAMED = "?"
 """What a point is called that a person has just placed; its neighbours tell its name."""
@@ -30,7 +34,7 @@ class NamedPoint:
     locked: bool = False
 
 
-def points_of(node) -> list[NamedPoint]:
+def points_of(node: slicer.vtkMRMLMarkupsFiducialNode) -> list[NamedPoint]:
     """The control points that have a place, in their order."""
     points = []
     for number in range(node.GetNumberOfControlPoints()):
@@ -93,7 +97,7 @@ def named_by_neighbours(points: Sequence[NamedPoint]) -> list[NamedPoint]:
     return result
 
 
-def show_centroids(node, centroids: Centroids, locked: Iterable[Level] = ()) -> None:
+def show_centroids(node: slicer.vtkMRMLMarkupsFiducialNode, centroids: Centroids, locked: Iterable[Level] = ()) -> None:
     """Makes the points those centroids. A point that stays a vertebra's keeps its id, and is touched where it differs.
 
     A point belongs to the centroid at its place, or else to that of its name; others are removed.
@@ -121,7 +125,7 @@ def show_centroids(node, centroids: Centroids, locked: Iterable[Level] = ()) -> 
             _show_point(node, point, taken[point.id], taken[point.id].level in locked)
 
 
-def _show_point(node, point: NamedPoint, centroid: Centroid, locked: bool) -> None:
+def _show_point(node: slicer.vtkMRMLMarkupsFiducialNode, point: NamedPoint, centroid: Centroid, locked: bool) -> None:
     number = node.GetNthControlPointIndexByID(point.id)
     if not np.allclose(point.position, centroid.position, rtol=0, atol=NEAR):
         node.SetNthControlPointPositionWorld(number, flipped(centroid.position))

@@ -123,8 +123,8 @@ class Record:
         grid = grid_of(node) if node is not None else None
         if grid is None:
             return None
-        pieces = {shown.level: piece_of(node, shown.id, grid) for shown in self.segments.shown}
-        pieces = {level: piece for level, piece in pieces.items() if piece is not None}
+        found = {shown.level: piece_of(node, shown.id, grid) for shown in self.segments.shown}
+        pieces = {level: piece for level, piece in found.items() if piece is not None}
         return Update(self.history.state, pieces, grid)
 
     def measured(self) -> dict[str, dict[str, str]]:
@@ -226,8 +226,10 @@ class Record:
 
     def save(self, state: State) -> None:
         """Notes in the segmentation what it was computed from, for a scene that is saved."""
-        self.result.segmentation.SetAttribute(STATE, json.dumps(messages.of_state(state)))
-        self.result.segmentation.SetAttribute(SYSTEM, self.system)
+        node = self.result.segmentation
+        assert node is not None  # what is saved was shown
+        node.SetAttribute(STATE, json.dumps(messages.of_state(state)))
+        node.SetAttribute(SYSTEM, self.system)
 
 
 def _as_known(point: Centroid, known: Sequence[State]) -> Centroid:

@@ -18,16 +18,16 @@ class Result:
     Each node is None when it was not made yet, or was deleted; the next update makes it anew.
     """
 
-    def __init__(self, scene, volume) -> None:
+    def __init__(self, scene: slicer.vtkMRMLScene, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
         self.scene, self._volume = scene, volume
 
     @classmethod
-    def of(cls, volume) -> Result:
+    def of(cls, volume: slicer.vtkMRMLScalarVolumeNode) -> Result:
         """The result of a volume node in a scene; makes nothing."""
         return cls(volume.GetScene(), volume)
 
     @classmethod
-    def all(cls, scene) -> list[Result]:
+    def all(cls, scene: slicer.vtkMRMLScene) -> list[Result]:
         """The results in a scene, in the order of their volumes."""
         volumes = nodes_of_class(scene, "vtkMRMLScalarVolumeNode")
         results = [cls(scene, volume) for volume in volumes]
@@ -40,11 +40,11 @@ class Result:
         return hash(self._volume)
 
     @property
-    def volume(self):
+    def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The volume node; None after it was deleted or the scene closed."""
         return self._volume if self.scene is not None and self._volume.GetScene() is self.scene else None
 
-    def required_volume(self):
+    def required_volume(self) -> slicer.vtkMRMLScalarVolumeNode:
         """The volume node.
 
         Raises:
@@ -55,22 +55,22 @@ class Result:
         return self.volume
 
     @property
-    def box(self):
+    def box(self) -> slicer.vtkMRMLMarkupsROINode | None:
         """The ROI node of the spine box."""
         return self._node("vtkMRMLMarkupsROINode")
 
     @property
-    def centroids(self):
+    def centroids(self) -> slicer.vtkMRMLMarkupsFiducialNode | None:
         """The point list."""
         return self._node("vtkMRMLMarkupsFiducialNode")
 
     @property
-    def segmentation(self):
+    def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The segmentation node."""
         return self._node("vtkMRMLSegmentationNode")
 
     @property
-    def table(self):
+    def table(self) -> slicer.vtkMRMLTableNode | None:
         """The table of measurements."""
         return self._node("vtkMRMLTableNode")
 
@@ -79,7 +79,7 @@ class Result:
         """Those that are there, without the volume."""
         return [node for node in (self.box, self.centroids, self.segmentation, self.table) if node is not None]
 
-    def adopt(self, segmentation) -> None:
+    def adopt(self, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
         """Makes a segmentation node that of the result; the one before stays in the scene, for nobody."""
         before = self.segmentation
         if before is not segmentation:
@@ -87,20 +87,25 @@ class Result:
                 before.RemoveNodeReferenceIDs(VOLUME)
             segmentation.SetNodeReferenceID(VOLUME, self.required_volume().GetID())
 
-    def make(self, kind: str, name: str):
-        """A new node of the result, under its volume in the subject hierarchy."""
-        node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{self.volume.GetName()} {name}")
-        node.SetNodeReferenceID(VOLUME, self.volume.GetID())
+    def make(self, kind: str, name: str) -> slicer.vtkMRMLNode:
+        """A new node of the result, under its volume in the subject hierarchy.
+
+        Raises:
+            SpineError: as :meth:`required_volume`.
+        """
+        volume = self.required_volume()
+        node = self.scene.AddNewNodeByClass(f"vtkMRML{kind}Node", f"{volume.GetName()} {name}")
+        node.SetNodeReferenceID(VOLUME, volume.GetID())
         if isinstance(node, slicer.vtkMRMLDisplayableNode):
             node.CreateDefaultDisplayNodes()
         tree = self.scene.GetSubjectHierarchyNode()
-        parent = tree.GetItemByDataNode(self.volume) if tree is not None else 0
+        parent = tree.GetItemByDataNode(volume) if tree is not None else 0
         if parent:
             item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
             tree.SetItemParent(item, parent)
         return node
 
-    def _node(self, kind: str):
+    def _node(self, kind: str) -> slicer.vtkMRMLNode | None:
         volume = self.volume
         if volume is None:
             return None
@@ -108,6 +113,6 @@ class Result:
         return next(own, None)
 
 
-def nodes_of_class(scene, kind: str) -> Iterator:
+def nodes_of_class(scene: slicer.vtkMRMLScene, kind: str) -> Iterator:
     for number in range(scene.GetNumberOfNodesByClass(kind)):
         yield scene.GetNthNodeByClass(number, kind)

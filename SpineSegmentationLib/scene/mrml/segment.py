@@ -11,7 +11,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ...anatomy import SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
 from ...errors import SpineError
-from ...segmentation.mask import Piece
+from ...segmentation.mask import Piece, whole
 from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of
 
@@ -43,12 +43,12 @@ def terminology(level: Level) -> str:
     return f"{TERMINOLOGY}~{category}~SCT^{code}^{meaning}~^^~~^^~^^"
 
 
-def _tag(segment, name: str) -> str:
+def _tag(segment: slicer.vtkSegment, name: str) -> str:
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
 
-def segments_of(node) -> list[ShownSegment]:
+def segments_of(node: slicer.vtkMRMLSegmentationNode) -> list[ShownSegment]:
     """The segments that ``show_segments`` made, in their order; those of others are left out."""
     found = []
     for name in node.GetSegmentation().GetSegmentIDs():
@@ -60,7 +60,7 @@ def segments_of(node) -> list[ShownSegment]:
     return found
 
 
-def piece_of(node, segment_id: str, grid: Grid) -> Piece | None:
+def piece_of(node: slicer.vtkMRMLSegmentationNode, segment_id: str, grid: Grid) -> Piece | None:
     """The voxels of a segment; None when they do not lie on the grid (somebody changed the segment's geometry)."""
     segment = node.GetSegmentation().GetSegment(segment_id)
     image = segment.GetRepresentation(LABEL_MAP)
@@ -78,10 +78,10 @@ def piece_of(node, segment_id: str, grid: Grid) -> Piece | None:
         return None
     extent = image.GetExtent()
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]) == segment.GetLabelValue()
-    return Piece.of(array, tuple(int(o + e) for o, e in zip(offset, extent[::2], strict=True)))
+    return Piece.of(array, whole(o + e for o, e in zip(offset, extent[::2], strict=True)))
 
 
-def resampled_piece_of(node, segment_id: str, grid: Grid) -> Piece:
+def resampled_piece_of(node: slicer.vtkMRMLSegmentationNode, segment_id: str, grid: Grid) -> Piece:
     """The voxels of a segment whose geometry somebody changed, brought to the grid (nearest voxel)."""
     segment = node.GetSegmentation().GetSegment(segment_id)
     wanted, result = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
@@ -94,13 +94,13 @@ def resampled_piece_of(node, segment_id: str, grid: Grid) -> Piece:
     return Piece.of(array == segment.GetLabelValue(), result.GetExtent()[::2])
 
 
-def painted(node, shown: ShownSegment, grid: Grid) -> bool:
+def painted(node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment, grid: Grid) -> bool:
     """Whether somebody changed the segment since it was last written."""
     piece = piece_of(node, shown.id, grid)
     return piece is None or piece.digest != shown.digest
 
 
-def set_kept(node, segment_id: str, kept: bool) -> None:
+def set_kept(node: slicer.vtkMRMLSegmentationNode, segment_id: str, kept: bool) -> None:
     """Marks a segment as a person's own, or as one to be computed."""
     segment = node.GetSegmentation().GetSegment(segment_id)
     if kept:
@@ -109,7 +109,7 @@ def set_kept(node, segment_id: str, kept: bool) -> None:
         segment.RemoveTag(KEEP)
 
 
-def name_as(segment, level: Level) -> None:
+def name_as(segment: slicer.vtkSegment, level: Level) -> None:
     """Gives a segment the name that other programs know, the colour and the terminology of a vertebra."""
     segment.SetName(level.title)
     segment.SetTag(SHORT, level.name)
@@ -117,7 +117,7 @@ def name_as(segment, level: Level) -> None:
     segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(level))
 
 
-def oriented(piece: Piece, grid: Grid):
+def oriented(piece: Piece, grid: Grid) -> slicer.vtkOrientedImageData:
     """The piece as Slicer's image, at least one voxel large."""
     voxels = piece.voxels.view(np.uint8) if piece.voxels.size else np.zeros((1, 1, 1), np.uint8)
     image = slicer.vtkOrientedImageData()
@@ -127,7 +127,7 @@ def oriented(piece: Piece, grid: Grid):
     return image
 
 
-def write_voxels(node, segment_id: str, piece: Piece, grid: Grid) -> None:
+def write_voxels(node: slicer.vtkMRMLSegmentationNode, segment_id: str, piece: Piece, grid: Grid) -> None:
     """Makes the voxels of a segment those of the piece, whatever they were.
 
     Raises:

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ...anatomy import Level
-from ...segmentation.mask import Piece
+from ...segmentation.mask import Piece, whole
 from ...spine import Centroids
 from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of, modifying
@@ -29,7 +29,12 @@ from .segment import (
 
 
 def show_segments(
-    node, pieces: Mapping[Level, Piece], centroids: Centroids, grid: Grid, volume, complete: bool = True
+    node: slicer.vtkMRMLSegmentationNode,
+    pieces: Mapping[Level, Piece],
+    centroids: Centroids,
+    grid: Grid,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    complete: bool = True,
 ) -> None:
     """Makes the segments those vertebrae; only what differs is touched, and nothing that a person painted.
 
@@ -64,10 +69,10 @@ def show_segments(
             lambda shown, level: shown.level == level,
         ):
             for level in pieces:
-                shown = next((shown for shown in left if level not in owner and fits(shown, level)), None)
-                if shown is not None:
-                    owner[level] = shown
-                    left.remove(shown)
+                fitting = next((shown for shown in left if level not in owner and fits(shown, level)), None)
+                if fitting is not None:
+                    owner[level] = fitting
+                    left.remove(fitting)
         for shown in left if complete else ():
             if not shown.kept and painted(node, shown, grid):
                 set_kept(node, shown.id, True)
@@ -78,14 +83,16 @@ def show_segments(
         _sort(node)
 
 
-def remove_segment(node, level: Level) -> None:
+def remove_segment(node: slicer.vtkMRMLSegmentationNode, level: Level) -> None:
     """Takes a vertebra's segment away, whoever painted it."""
     for shown in segments_of(node):
         if shown.level == level:
             node.GetSegmentation().RemoveSegment(shown.id)
 
 
-def _show_segment(node, shown: ShownSegment | None, level: Level, piece: Piece, place: str, grid: Grid) -> None:
+def _show_segment(
+    node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment | None, level: Level, piece: Piece, place: str, grid: Grid
+) -> None:
     segmentation = node.GetSegmentation()
     if shown is None:
         segment = slicer.vtkSegment()
@@ -115,14 +122,14 @@ def _show_segment(node, shown: ShownSegment | None, level: Level, piece: Piece, 
     segment.SetTag(DIGEST, piece.digest)
 
 
-def restore_segment(node, shown: ShownSegment, piece: Piece, grid: Grid) -> None:
+def restore_segment(node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment, piece: Piece, grid: Grid) -> None:
     """Writes a computed piece over whatever the segment holds; it is not kept any more."""
     set_kept(node, shown.id, False)
     write_voxels(node, shown.id, piece, grid)
     node.GetSegmentation().GetSegment(shown.id).SetTag(DIGEST, piece.digest)
 
 
-def _sort(node) -> None:
+def _sort(node: slicer.vtkMRMLSegmentationNode) -> None:
     """From the head down; segments of others come after ours."""
     shown = segments_of(node)
     ordered = [segment.id for segment in sorted(shown, key=lambda segment: segment.level.rank)]
@@ -131,7 +138,7 @@ def _sort(node) -> None:
         node.GetSegmentation().ReorderSegments(ordered + others)
 
 
-def _set_geometry(node, grid: Grid, volume) -> None:
+def _set_geometry(node: slicer.vtkMRMLSegmentationNode, grid: Grid, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     image = vtk.vtkImageData()
     image.SetDimensions(*grid.size)
@@ -143,7 +150,7 @@ def _set_geometry(node, grid: Grid, volume) -> None:
         node.SetNodeReferenceID(role, volume.GetID())
 
 
-def grid_of(node) -> Grid | None:
+def grid_of(node: slicer.vtkMRMLSegmentationNode) -> Grid | None:
     """The grid that :func:`show_segments` gave a segmentation; None for one that has none."""
     name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
     image = slicer.vtkOrientedImageData()
@@ -153,4 +160,4 @@ def grid_of(node) -> Grid | None:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     extent = np.reshape(image.GetExtent(), (3, 2))
-    return Grid.of_matrix(tuple(int(v) for v in extent[:, 1] - extent[:, 0] + 1), FLIP @ array_of(matrix))
+    return Grid.of_matrix(whole(extent[:, 1] - extent[:, 0] + 1), FLIP @ array_of(matrix))

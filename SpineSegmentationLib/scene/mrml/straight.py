@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 import slicer
@@ -42,7 +45,7 @@ LAYOUT = (
 """Straightened sagittal, straightened coronal, axial above 3D."""
 
 
-def add_layout(layout_node) -> None:
+def add_layout(layout_node: slicer.vtkMRMLLayoutNode) -> None:
     """Makes the layout known to a vtkMRMLLayoutNode, once."""
     if not layout_node.IsLayoutDescription(LAYOUT_ID):
         layout_node.AddLayoutDescription(LAYOUT_ID, LAYOUT)
@@ -56,9 +59,12 @@ class StraightSpine:
         volume, labels, points: its nodes, in straightened space.
     """
 
-    def __init__(self, scene) -> None:
-        self.scene, self.result = scene, None
-        self.volume = self.labels = self.points = None
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.scene = scene
+        self.result: Result | None = None
+        self.volume: Any = None
+        self.labels: Any = None
+        self.points: Any = None
         self._straightening: Straightening | None = None
         self._made: tuple = ()
 
@@ -73,9 +79,10 @@ class StraightSpine:
         straightening = Straightening.of(np.array([point.position for point in named]))
         if self.result != result or any(node is None or node.GetScene() is None for node in self.nodes):
             self._make(result)
-        places = (result.volume.GetImageData().GetMTime(), tuple(point.position for point in named))
+        volume = result.required_volume()
+        places = (volume.GetImageData().GetMTime(), tuple(point.position for point in named))
         if self._made[:2] != places:
-            _fill(self.volume, straightening.image(ct_of(result.volume)))
+            _fill(self.volume, straightening.image(ct_of(volume)))
             self._straightening = straightening
         current = CurrentSegments(result)
         made = (*places, current.signature if current.shown else "")
@@ -99,16 +106,21 @@ class StraightSpine:
         self._made = ()
 
     @property
+    def _line(self) -> Straightening:
+        assert self._straightening is not None  # show comes first
+        return self._straightening
+
+    @property
     def nodes(self) -> tuple:
         return (self.volume, self.labels, self.points)
 
-    def to_straight(self, ras) -> tuple[float, float, float]:
+    def to_straight(self, ras: Sequence[float]) -> tuple[float, float, float]:
         """A place of the patient (RAS mm) in straightened space."""
-        return flipped(self._straightening.to_straight([flipped(ras)])[0])
+        return flipped(self._line.to_straight([flipped(ras)])[0])
 
-    def to_world(self, ras) -> tuple[float, float, float]:
+    def to_world(self, ras: Sequence[float]) -> tuple[float, float, float]:
         """A place of straightened space (RAS mm) in the patient."""
-        return flipped(self._straightening.to_world([flipped(ras)])[0])
+        return flipped(self._line.to_world([flipped(ras)])[0])
 
     def take_back(self) -> list[str]:
         """Moves the points of the result to where a person dragged those of straightened space; returns their names."""
@@ -136,21 +148,21 @@ class StraightSpine:
     def _make(self, result: Result) -> None:
         self.hide()
         self.result = result
-        name = result.volume.GetName()
+        volume = result.required_volume()
         for attribute, kind in (
             ("volume", "ScalarVolume"),
             ("labels", "LabelMapVolume"),
             ("points", "MarkupsFiducial"),
         ):
             node = getattr(slicer, f"vtkMRML{kind}Node")()
-            node.SetName(f"{name} straightened")
+            node.SetName(f"{volume.GetName()} straightened")
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
             node = self.scene.AddNode(node)
             node.CreateDefaultDisplayNodes()
             node.GetDisplayNode().SetSaveWithScene(False)
             setattr(self, attribute, node)
-        window = result.volume.GetDisplayNode()
+        window = volume.GetDisplayNode()
         if window is not None:
             self.volume.GetDisplayNode().SetAutoWindowLevel(False)
             self.volume.GetDisplayNode().SetWindowLevel(window.GetWindow(), window.GetLevel())
@@ -179,6 +191,7 @@ class StraightSpine:
         for number in range(self.scene.GetNumberOfNodesByClass("vtkMRMLViewNode")):
             patient.append(self.scene.GetNthNodeByClass(number, "vtkMRMLViewNode"))
         result = self.result
+        assert result is not None
         for node in (result.centroids, result.segmentation, result.box):
             if node is not None and node.GetDisplayNode():
                 _only_in(node.GetDisplayNode(), patient)
@@ -198,7 +211,7 @@ class StraightSpine:
         fit_views(self.scene, np.array([tuple(place) for place in places]), STRAIGHT_GROUP)
 
 
-def _only_in(display, views) -> None:
+def _only_in(display: slicer.vtkMRMLDisplayNode, views: Iterable[slicer.vtkMRMLAbstractViewNode]) -> None:
     wanted = [view.GetID() for view in views]
     if list(display.GetViewNodeIDs() or ()) != wanted:
         with modifying(display):
@@ -207,7 +220,7 @@ def _only_in(display, views) -> None:
                 display.AddViewNodeID(view)
 
 
-def _colors():
+def _colors() -> slicer.vtkMRMLColorTableNode:
     node = slicer.vtkMRMLColorTableNode()
     node.SetName("Vertebrae")
     node.SetTypeToUser()
@@ -220,7 +233,7 @@ def _colors():
     return node
 
 
-def _fill(node, image) -> None:
+def _fill(node: slicer.vtkMRMLVolumeNode, image: sitk.Image) -> None:
     """Gives a volume node the voxels and the place of a SimpleITK image along the axes."""
     array = sitk.GetArrayViewFromImage(image)
     data = vtk.vtkImageData()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import vtk
 
 from .coordinates import modifying
+
+if TYPE_CHECKING:
+    import slicer
 
 ROWS = "SpineSegmentation.rows"
 """Attribute of a table: the rows it was made from."""
@@ -17,7 +21,7 @@ UNITS = {"mm3": ("cm³", 1e-3), "mm2": ("cm²", 1e-2), "mm": ("mm", 1.0), "hu": 
 """How a column's unit, the end of its name, is shown, and what its numbers are multiplied by."""
 
 
-def show_table(node, rows: Sequence[Sequence[str]]) -> None:
+def show_table(node: slicer.vtkMRMLTableNode, rows: Sequence[Sequence[str]]) -> None:
     """Makes the table those rows, the first of which names the columns (``volume_mm3``).
 
     Columns of numbers hold numbers; one in which some are not defined holds text, so that those cells are empty.
@@ -39,7 +43,7 @@ def show_table(node, rows: Sequence[Sequence[str]]) -> None:
         node.SetAttribute(ROWS, json.dumps([list(row) for row in rows]))
 
 
-def rows_of(node) -> list[list[str]]:
+def rows_of(node: slicer.vtkMRMLTableNode) -> list[list[str]]:
     """The rows that :func:`show_table` was given; none for a table that it did not make."""
     return json.loads(node.GetAttribute(ROWS) or "[[]]")
 

@@ -14,7 +14,7 @@ from ...voxels import Voxels, image_of
 from .coordinates import FLIP, array_of, to_world
 
 
-def voxels_of(volume) -> Voxels:
+def voxels_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Voxels:
     """The voxels of a volume node, not copied, and where they lie in the world.
 
     Raises:
@@ -34,13 +34,13 @@ def voxels_of(volume) -> Voxels:
     return Voxels(array, FLIP @ to_world(volume) @ array_of(matrix), volume.GetName())
 
 
-def is_warped(volume) -> bool:
+def is_warped(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether a volume is under a transform that is not linear, such as one that mends a gantry tilt."""
     transform = volume.GetParentTransformNode()
     return transform is not None and not transform.IsTransformToWorldLinear()
 
 
-def hardened_copy(volume):
+def hardened_copy(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:
     """A new volume node with the voxels where the transforms of another show them; that one stays as it is.
 
     What the scan does not show becomes air.
@@ -67,7 +67,7 @@ def hardened_copy(volume):
     return copy
 
 
-def ct_of(volume) -> sitk.Image:
+def ct_of(volume: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
     """The CT of a volume node: int16 HU, in LPS of the world; a sheared one is resampled.
 
     Raises:
