@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,9 @@ def _renamed(adopted: Adopted, arguments: argparse.Namespace) -> Adopted:
     return adopted.renamed(arguments.rename) if arguments.rename else adopted
 
 
-def _judged(pipeline: Pipeline, scan: Scan, adopted: Adopted, progress) -> tuple[Verdict, Centroids]:
+def _judged(
+    pipeline: Pipeline, scan: Scan, adopted: Adopted, progress: Callable[[Progress], None]
+) -> tuple[Verdict, Centroids]:
     from ..exchange.verdict import compare
 
     ours = pipeline.find(scan.image, until="labelling", progress=progress).centroids

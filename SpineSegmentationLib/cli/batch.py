@@ -57,7 +57,8 @@ class Told:
     """
 
     def __init__(self, console: Console, names: Sequence[str]) -> None:
-        self._console, self._number, self.outcomes = console, {name: n for n, name in enumerate(names, 1)}, []
+        self._console, self._number = console, {name: n for n, name in enumerate(names, 1)}
+        self.outcomes: list[Outcome] = []
 
     def _about(self, job: Job) -> str:
         total = len(self._number)

@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     # Names and weights are checked here, before any worker is started.
     pipeline = order.pipeline()
     with cluster(arguments.workers, arguments.scheduler, arguments.jobqueue, **options) as client:
+        assert client.scheduler is not None  # the client is connected
         console.progress(f"scheduler {client.scheduler.address}, dashboard {client.dashboard_link}")
         with recorded(order, pipeline, jobs, None, arguments.words, told, console):
             run_on_cluster(client, order, jobs, told.ended, threads)

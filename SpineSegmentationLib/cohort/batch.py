@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from ..pipeline import Progress
@@ -72,7 +73,7 @@ def _work(
                     end(open)
                     continue
                 watcher.begun(open)
-                failure = processor.compute(open, lambda step, job=open.job: watcher.progress(job, step))
+                failure = processor.compute(open, partial(watcher.progress, open.job))
                 if written is not None:
                     # Before the next one is handed over, so that no more than three scans are in memory.
                     end(written.result())

@@ -141,7 +141,9 @@ def run_on_cluster(
 
 def _process(job: Job) -> Outcome:
     """Runs in a worker."""
-    return get_worker().plugins[NAME].processor.process(job)
+    networks = get_worker().plugins[NAME]
+    assert isinstance(networks, Networks)
+    return networks.processor.process(job)
 
 
 def _outcome(future: Any, job: Job) -> Outcome:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import highdicom as hd
 from highdicom.sr.coding import CodedConcept
+from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from .. import __version__
@@ -120,7 +121,9 @@ def report(
         raise SpineError(f"the images of the series lack what a DICOM report needs: {error}") from error
 
 
-def _group(level: Level, row: Mapping[str, float], segmentation, segment, algorithm: Algorithm):
+def _group(
+    level: Level, row: Mapping[str, float], segmentation: hd.seg.Segmentation, segment: Dataset, algorithm: Algorithm
+) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """TID 1411, one vertebra."""
     measurements = []
     for column, value in row.items():

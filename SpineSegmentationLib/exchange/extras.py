@@ -19,7 +19,7 @@ from ..measures.column import body_map, measure
 from ..results.files import MEASUREMENTS, MEASURES, PICTURE, RUN
 from ..results.report import html, write_pdf
 from ..results.transforms import write_transform
-from ..segmentation.mask import pieces_of
+from ..segmentation.mask import Piece, pieces_of
 from ..spine import Centroids
 from ..voxels import Grid
 
@@ -184,10 +184,11 @@ def _surfaces(name: str, label_map: sitk.Image, kind: str) -> dict[str, Write]:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[surfaces]'") from error
 
     grid = Grid.of(label_map)
-    return {
-        f"{name}_{level.name}.{kind}": lambda file, piece=piece: write_surface(surface_of(piece, grid), file)
-        for level, piece in pieces_of(label_map).items()
-    }
+
+    def write(piece: Piece, file: Path) -> None:
+        write_surface(surface_of(piece, grid), file)
+
+    return {f"{name}_{level.name}.{kind}": partial(write, piece) for level, piece in pieces_of(label_map).items()}
 
 
 def _write_markups(centroids: Centroids, file: Path, image: sitk.Image) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 
 from ..errors import SpineError
@@ -54,9 +55,7 @@ def write_outputs(
         SpineError: a file cannot be written.
     """
     more = more or {}
-    measures = (
-        measure(scan.image, result.label_map, result.centroids, result.complete) if until == "segmentation" else None
-    )
+    measured = cache(lambda: measure(scan.image, result.label_map, result.centroids, result.complete))
     names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, name, names) as temporary:
         for file in FILES[until]:
@@ -70,9 +69,9 @@ def write_outputs(
             elif file == PICTURE:
                 write_picture(snapshot(scan.image, result.label_map, result.centroids), path)
             elif file == MEASUREMENTS:
-                write_text(path, as_csv(vertebra_rows(measures)))
+                write_text(path, as_csv(vertebra_rows(measured())))
             elif file == MEASURES:
-                write_json(path, details(measures))
+                write_json(path, details(measured()))
             else:
                 write_json(path, run)
         for file, write in more.items():

@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _slicer(self, value: object) -> str:
         scan = value.get("scan") if isinstance(value, dict) else None
-        if scan not in self.server.digests:
+        if not isinstance(scan, str) or scan not in self.server.digests:
             raise SpineError(f"there is no result called {scan}")
         return str(write_script(self.server.output, scan).resolve())
 
