@@ -27,5 +27,12 @@ def test_the_wheel_holds_every_file_of_the_library_and_the_weights(tmp_path):
     [wheel] = tmp_path.glob("*.whl")
     held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.split("/")[0].endswith(".dist-info")}
     assert held == expected
-    for name in ("py.typed", "training/validation.txt", "models/models.json", "cli/program.py", "scene/mrml/box.py"):
+    for name in (
+        "py.typed",
+        "training/validation.txt",
+        "results/report.html",
+        "models/models.json",
+        "cli/program.py",
+        "scene/mrml/box.py",
+    ):
         assert f"SpineSegmentationLib/{name}" in held

@@ -13,9 +13,10 @@ from ..errors import SpineError
 from ..io.image_files import read_volume
 from .confidence import confidence_table
 from .dataset import Annotation, ScanFiles, find_scans, levels_of_mask, prediction_of, read_annotation
+from .evaluation import Evaluation
 from .pictures import scan_picture
 from .ranking import rank
-from .report import Evaluation, write_report
+from .report import write_report
 from .results import ScanResult, score_scan
 from .tables import all_tables
 

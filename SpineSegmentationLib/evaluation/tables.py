@@ -39,6 +39,11 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+def in_unit(column: str, value: Cell) -> Cell:
+    """A value as it stands under its heading: parts in per cent."""
+    return 100 * value if column.endswith("[%]") and isinstance(value, float) else value
+
+
 def heading(measure: Measure, what: str = "") -> str:
     return f"{measure.title}{' ' + what if what else ''} [{measure.unit}]"
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..errors import SpineError
 from ..io.values import replacing
-from .report_template import PAGE
 
 CURVES = (
     ("largest Cobb angle", "cobb", "°"),
@@ -61,8 +60,12 @@ def html(name: str, measured: Mapping[str, Any], run: Mapping[str, Any], picture
     rows = [bone["measures"] for bone in measured["vertebrae"].values()]
     numbering = run.get("numbering") or {}
     certainty = numbering.get("certainty", "")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(PAGE).render(
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html").render(
         name=name,
         certainty=certainty or "unsaid",
         verdict=_verdict(certainty, measured),
