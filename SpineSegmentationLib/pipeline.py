@@ -319,8 +319,9 @@ class Pipeline:
             centroids = Centroids()
             if box is not None and until != "detection":
                 inside = box.intersection(scan)
+                assert inside is not None  # a box that misses the scan was told above
 
-                def named(label: Labeller) -> Centroids:
+                def named(label: Labeller, inside: SpineBox = inside) -> Centroids:
                     with telling(lambda share: progress(Progress("labelling", int(100 * share), 100))):
                         return label(ct, inside)
 

@@ -6,6 +6,8 @@ editors, not saved, and locked, so that clicks reach the points themselves.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import slicer
 import vtk
@@ -33,7 +35,8 @@ def text_color(name: str) -> tuple[float, float, float]:
         mixed = color + white * (1 - color)
         if contrast(mixed) >= CONTRAST:
             break
-    return tuple(float(value) for value in mixed)
+    red, green, blue = (float(value) for value in mixed)
+    return red, green, blue
 
 
 def contrast(color: np.ndarray) -> float:
@@ -50,13 +53,15 @@ class Names:
         nodes: the lists that show a name, in the order of the points.
     """
 
-    def __init__(self, scene) -> None:
-        self.scene, self.points, self.nodes = scene, None, []
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.scene = scene
+        self.points: Any = None
+        self.nodes: list[slicer.vtkMRMLMarkupsFiducialNode] = []
         self._chosen: str | None = None
         self._tags: list = []
         self._updating = False
 
-    def show(self, points, chosen: str | None = None) -> None:
+    def show(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, chosen: str | None = None) -> None:
         """Shows the names of a list from now on, wherever its points move; ``chosen`` is the id of the strongest."""
         self._chosen = chosen
         if points is not self.points:
@@ -119,7 +124,7 @@ class Names:
             display.GetTextProperty().SetBackgroundOpacity(0.6)
             self.nodes.append(node)
 
-    def _show(self, number: int, node) -> None:
+    def _show(self, number: int, node: slicer.vtkMRMLMarkupsFiducialNode) -> None:
         name = self.points.GetNthControlPointLabel(number)
         place = self.points.GetNthControlPointPositionWorld(number)
         with modifying(node):
