@@ -28,7 +28,7 @@ CRUMB = 30
 SURE = 204
 """... and the probability, 0.8 in the stored scale, that it must reach."""
 
-Place = tuple[slice, slice, slice]
+Place = tuple[slice, ...]
 Corner = tuple[int, int, int]
 
 

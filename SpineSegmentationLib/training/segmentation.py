@@ -57,7 +57,7 @@ class SegmentationTask(Task):
         # A person with many vertebrae must not outweigh the others.
         people = [s for s, *_ in self.vertebrae]
         even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
-        weak = np.array([WEAK.get(level, 1.0) for _, level, _ in self.vertebrae])
+        weak = np.array([WEAK.get(level, 1.0) for _, _, level, _ in self.vertebrae])
         self.weights = shares(people, even * weak, SHARES)
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
