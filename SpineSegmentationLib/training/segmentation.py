@@ -48,7 +48,7 @@ class SegmentationTask(Task):
 
     def __init__(self, subjects: list[Subject]) -> None:
         self.vertebrae = [
-            (s, s.labels, level, position)
+            (s, level, position)
             for s in subjects
             if s.labels is not None
             for level, position in zip(s.levels, s.positions, strict=True)
@@ -57,12 +57,12 @@ class SegmentationTask(Task):
         # A person with many vertebrae must not outweigh the others.
         people = [s for s, *_ in self.vertebrae]
         even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
-        weak = np.array([WEAK.get(level, 1.0) for _, _, level, _ in self.vertebrae])
+        weak = np.array([WEAK.get(level, 1.0) for _, level, _ in self.vertebrae])
         self.weights = shares(people, even * weak, SHARES)
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        subject, labels, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
+        subject, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
         middle = (np.array(self.size) - 1) / 2
         aim = np.array(CENTRE) + rng.normal(0, 3, 3)  # where in the patch the centroid falls
         deformation = Deformation(
@@ -72,7 +72,8 @@ class SegmentationTask(Task):
         deformation.centre = deformation.centre + (position - _source(deformation, aim))
         grid = deformation.grid()
         hu = seen(subject, grid, SPACING, rng, generator)
-        mask = (sample((labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
+        assert subject.labels is not None  # as chosen
+        mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
         if rng.random() < CUT:
             beyond = _beyond_a_border(self.size, hint[0], rng)
