@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test fuzz lint evaluate benchmark clean
+.PHONY: help demo test fuzz lint types evaluate benchmark clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ lint: $(READY)  ## style, common mistakes, and which room may import which
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo
+
+types: $(READY)  ## whether the library's types agree (about a minute)
+	$(RUN) -m mypy
 
 evaluate: $(READY)  ## accuracy and robustness on validation scans (DATA=folder with ct/ and full/), and on phantoms
 	$(RUN) benchmarks/accuracy.py $(DATA)

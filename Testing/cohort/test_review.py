@@ -199,7 +199,7 @@ def test_the_server_takes_verdicts_of_who_knows_the_address(out):
             assert ask("verdicts", Host="evil.example")[0] == 404
             assert ask("verdicts", {**said.to_json(), "result": "old"})[0] == 400
             assert ask("verdicts", {**said.to_json(), "say": "names", "levels": ["L1"]})[0] == 400
-            assert ask("slicer", {"scan": "../x"})[0] == 400
+            assert [ask("slicer", {"scan": scan})[0] for scan in ("../x", ["carl"], None)] == [400] * 3
             assert len(verdicts.read(out)[0]) == 1
         finally:
             server.shutdown()

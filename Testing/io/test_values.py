@@ -261,3 +261,10 @@ def test_real_centroid_files():
     assert levels["verse008"] == (Level.T12, Level.L1, Level.L2, Level.L3, Level.L4, Level.L5)
     assert levels["vhm_pelvis"] == (Level.L5,)
     assert all(levels.values())
+
+
+def test_voxel_coordinates_need_an_image(tmp_path):
+    path = tmp_path / "centroids.json"
+    write_centroids(Centroids((Centroid(Level.L3, (1, 2, 3)),)), image_on(), path)
+    with pytest.raises(SpineError, match="no image that they could refer to"):
+        read_centroids(path, None)

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("slicer")
 
 import SimpleITK as sitk
+import slicer
 import standins
 import vtk
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.box import box_of
+from SpineSegmentationLib.scene.mrml.current import CurrentSegments
 from SpineSegmentationLib.scene.mrml.points import points_of
 from SpineSegmentationLib.scene.mrml.result import Result
 from SpineSegmentationLib.scene.mrml.segment import piece_of, segments_of
@@ -237,3 +239,16 @@ def test_deleting_a_vertebra_deletes_its_painted_segment(logic, result):
     brush(result, "L2")
     logic.delete(result, "L2")
     assert segment_names(result) == ["T11", "T12", "L1", "L3"]
+
+
+def test_points_that_are_gone_cannot_be_mended(logic, result):
+    result.scene.RemoveNode(result.centroids)
+    with pytest.raises(SpineError, match="no points"):
+        logic.mend(result, "1", "L2")
+
+
+def test_a_segmentation_without_geometry_is_told(logic, result):
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    result.segmentation.GetSegmentation().SetConversionParameter(name, "")
+    with pytest.raises(SpineError, match="lost the geometry"):
+        CurrentSegments(result).pieces()
