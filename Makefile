@@ -16,7 +16,7 @@ demo: $(READY)  ## segment a synthetic CT, print the scores, write demo-output/
 test: $(READY)  ## all tests
 	$(RUN) -m pytest
 
-fuzz: $(READY)  ## 10,000 damaged files of every kind through every reader (about an hour)
+fuzz: $(READY)  ## 10,000 damaged files of every kind through every reader (minutes; an hour on a busy computer)
 	FUZZ_RUNS=10000 $(RUN) -m pytest Testing/io/test_fuzz.py
 
 lint: $(READY)  ## style, common mistakes, and which room may import which
