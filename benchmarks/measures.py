@@ -1,7 +1,8 @@
-"""Measures against phantoms of known shape, and how long one vertebra takes: python benchmarks/measures.py [COUNT]
+"""Measures against phantoms of known shape; seconds a vertebra: python benchmarks/measures.py [COUNT [MM...]]
 
-COUNT people (36 if nothing is said), a third each with voxels of 1, 2 and 3 mm along the body, most of them with wedge,
-biconcave or crush fractures of known loss, half of them with a scoliosis; from their true label maps and centroids.
+COUNT people (36 if nothing is said), in equal parts with voxels of MM (1, 2 and 3) along the body, most of them with
+wedge, biconcave or crush fractures of known loss, half of them with a scoliosis; from their true label maps and
+centroids.
 The true heights are those of the modelled end-plates at their front edge, in their middle and at their back edge,
 which is flattened (:mod:`SpineSegmentationLib.phantom.vertebra`). The true grade is that of the true heights by the
 same rule.
@@ -138,9 +139,10 @@ ANGLES = {"sagittal": "end-plate, sagittal", "coronal": "end-plate, coronal", "r
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 36
-    all_rows = {along: defaultdict(list) for along in (1.0, 2.0, 3.0)}
+    lengths = [float(word) for word in sys.argv[2:]] or [1.0, 2.0, 3.0]
+    all_rows = {along: defaultdict(list) for along in lengths}
     for seed in range(count):
-        along = (1.0, 2.0, 3.0)[seed // 2 % 3]
+        along = lengths[seed // 2 % len(lengths)]
         measured(seed, along, all_rows[along])
         print(f"person {seed + 1} of {count}", file=sys.stderr, flush=True)
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

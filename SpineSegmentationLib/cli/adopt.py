@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from ..anatomy import Level
 from ..errors import SpineError
-from .arguments import add_extras, add_scans, add_system, extras_of, levels
+from .arguments import add_extras, add_scans, add_system, calibration_of, extras_of, levels
 from .batch import find, make_writable
-from .console import OK, UNUSABLE, Console
+from .console import OK, SOME_FAILED, UNUSABLE, Console
 
 if TYPE_CHECKING:
     from ..exchange.adopt import Adopted
     from ..exchange.verdict import Verdict
+    from ..foreign.codes import CodeTable
     from ..foreign.masks import ForeignMask
     from ..io.ct import Scan
     from ..pipeline import Pipeline, Progress
@@ -28,7 +30,11 @@ ABOUT = "start from a segmentation that another program made: check its names, m
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scans(parser)
     parser.add_argument(
-        "--mask", type=Path, required=True, metavar="FILE", help="label map, folder of masks, .seg.nrrd or DICOM SEG"
+        "--mask",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="label map, folder of masks, .seg.nrrd or DICOM SEG; for several scans a folder that holds one for each",
     )
     parser.add_argument("--codes", metavar="TABLE", help="what its numbers mean: totalsegmentator, ... or a CSV file")
     named = parser.add_mutually_exclusive_group()
@@ -52,35 +58,78 @@ def _names(text: str) -> dict[Level, Level]:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
+    from ..cohort.failure import reason
+    from ..cohort.tables import write_tables
+    from ..foreign.codes import table_of
+    from ..foreign.masks import mask_of
+    from ..io.ct import scan_name
+    from ..pipeline import Pipeline
+    from ..results.names import output_names
+    from ..systems import ROLES
+
+    scans, failed = find(arguments.input, console)
+    if not scans:
+        return UNUSABLE
+    table = table_of(arguments.codes) if arguments.codes else None
+    if len(scans) > 1:
+        for option in ("series", "shift", "rename", "redo", "centroids"):
+            if getattr(arguments, option):
+                raise SpineError(f"--{option} belongs to one scan, and {len(scans)} were given; call once for each")
+    make_writable(arguments.output)
+    pipeline = Pipeline(
+        arguments.system,
+        arguments.device,
+        weights=arguments.weights,
+        assume_usual=arguments.assume_usual,
+        **{role: getattr(arguments, role) for role in ROLES},
+    )
+    if len(scans) == 1:
+        _adopt(arguments, pipeline, scans[0], scan_name(scans[0]), arguments.mask, table, console)
+        return SOME_FAILED if failed else OK
+    for path, name in zip(scans, output_names(scans), strict=True):
+        try:
+            _adopt(arguments, pipeline, path, name, mask_of(arguments.mask, scan_name(path)), table, console)
+        except Exception as error:
+            failed += 1
+            line, told = reason(error, path)
+            console.message(f"{name}: error: {line}")
+            console.record({"scan": name, "input": str(path), "status": "failed", "error": line})
+            if told:
+                print(told, file=sys.stderr, flush=True)
+    made, problems = write_tables(arguments.output)
+    for problem in problems:
+        console.message(f"warning: {problem}")
+    console.progress(f"{len(scans) - failed} of {len(scans)} adopted; all scans: {made}")
+    return SOME_FAILED if failed else OK
+
+
+def _adopt(
+    arguments: argparse.Namespace,
+    pipeline: Pipeline,
+    path: Path,
+    name: str,
+    mask_path: Path,
+    table: CodeTable | None,
+    console: Console,
+) -> None:
     from ..exchange.adopt import adopt
     from ..exchange.redo import named_as_theirs, redo
     from ..exchange.report import adopted_json
-    from ..foreign.codes import table_of
     from ..foreign.masks import read_mask
-    from ..io.ct import read_ct, scan_name
+    from ..io.ct import read_ct
     from ..io.values import read_centroids
-    from ..pipeline import Pipeline
     from ..results.outputs import existing
     from ..spine import Centroids
-    from ..systems import ROLES
 
-    scans, _ = find(arguments.input, console)
-    if len(scans) != 1:
-        if not scans:
-            return UNUSABLE
-        raise SpineError(f"--mask belongs to one scan, and {len(scans)} were given; call once for each")
-    path, name = scans[0], scan_name(scans[0])
-    make_writable(arguments.output)
     if not arguments.overwrite and existing(arguments.output, name, "segmentation"):
         console.message(f"{name}: done before, skipped; --overwrite does it again")
         console.record({"scan": name, "input": str(path), "status": "skipped"})
-        return OK
-    mask = read_mask(arguments.mask, table_of(arguments.codes) if arguments.codes else None)
+        return
+    mask = read_mask(mask_path, table)
     start = time.perf_counter()
     scan = read_ct(path, series=arguments.series, force=arguments.force)
     reading = time.perf_counter() - start
     _check_patient(mask, scan)
-    pipeline = Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
 
     def progress(step: Progress) -> None:
         if not step.done:
@@ -101,7 +150,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         if arguments.centroids:
             places = read_centroids(arguments.centroids, scan.image)
         adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
-    files = _write(arguments, pipeline, scan, path, name, adopted, verdict, reading)
+    files = _write(arguments, pipeline, scan, path, name, mask_path, adopted, verdict, reading)
     found = " ".join(level.name for level in adopted.centroids.levels)
     console.record(
         {
@@ -116,7 +165,6 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         }
     )
     console.result(f"{name}: {found} -> {files[0]}")
-    return OK
 
 
 def _check_patient(mask: ForeignMask, scan: Scan) -> None:
@@ -164,10 +212,12 @@ def _write(
     scan: Scan,
     path: Path,
     name: str,
+    mask: Path,
     adopted: Adopted,
     verdict: Verdict | None,
     reading: float,
 ) -> list[Path]:
+    from ..cohort.content import Content
     from ..exchange.report import adopted_json
     from ..pipeline import Result
     from ..results.outputs import run_json, write_outputs
@@ -175,16 +225,23 @@ def _write(
     label_map = adopted.label_map(scan.image)
     result = Result(None, adopted.centroids, label_map, warnings=adopted.notes)
     given = {
-        "mask": str(arguments.mask),
+        "mask": str(mask),
         "codes": arguments.codes,
+        "series": arguments.series,
+        "force": arguments.force,
         "shift": arguments.shift,
         "rename": {old.name: new.name for old, new in arguments.rename.items()},
         "redo": [level.name for level in arguments.redo],
         "centroids": str(arguments.centroids) if arguments.centroids else None,
+        **({"calibration": arguments.calibration} if arguments.calibration else {}),
     }
     record = run_json(pipeline, scan, result, given, reading)
     record["until"] = "segmentation"
+    record["input"] |= {"path": str(path.resolve()), "content": Content.of(path).to_json()}
     record["adopted"] = adopted_json(adopted, verdict)
-    made_by = f"{arguments.mask.name}, adopted"
-    more = extras_of(arguments).writers(name, scan, label_map, adopted.centroids, made_by, by_hand=True)
-    return write_outputs(arguments.output, name, "segmentation", scan, result, record, more)
+    made_by = f"{mask.name}, adopted"
+    extras = extras_of(arguments)
+    if extras.names():
+        given["extras"] = extras.names()
+    more = extras.writers(name, scan, label_map, adopted.centroids, made_by, by_hand=True)
+    return write_outputs(arguments.output, name, "segmentation", scan, result, record, more, calibration_of(arguments))

@@ -12,6 +12,7 @@ from ..systems import DEFAULT, ROLES, SYSTEMS, named
 
 if TYPE_CHECKING:
     from ..exchange.extras import Extras
+    from ..measures.density import Calibration
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +76,12 @@ def add_extras(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transforms", action="store_true", help="the frame of each vertebra as a transform for Slicer and ITK, too"
     )
+    parser.add_argument(
+        "--calibration",
+        type=_calibration,
+        metavar="SLOPE,INTERCEPT",
+        help="of a density phantom: SLOPE * HU + INTERCEPT = mg/cm3",
+    )
     parser.add_argument("--points", type=_points, default=(), metavar="mrk.json,csv", help="the centroids so, too")
 
 
@@ -99,6 +106,25 @@ def _points(text: str) -> tuple[str, ...]:
     if not set(kinds) <= {"mrk.json", "csv"}:
         raise argparse.ArgumentTypeError(f"{text!r} is not mrk.json, csv or both with a comma between")
     return kinds
+
+
+def _calibration(text: str) -> tuple[float, float]:
+    try:
+        slope, intercept = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SLOPE,INTERCEPT, such as 0.82,-3.5") from None
+    return slope, intercept
+
+
+def calibration_of(arguments: argparse.Namespace) -> Calibration | None:
+    """The calibration of the density that was given.
+
+    Raises:
+        SpineError: no positive slope.
+    """
+    from ..measures.density import Calibration
+
+    return Calibration(*arguments.calibration) if arguments.calibration else None
 
 
 def levels(text: str) -> tuple[Level, ...]:

@@ -15,7 +15,7 @@ from typing import Protocol
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
 from ..errors import SpineError
-from . import adopt, apply_review, cohort, demo, detect, evaluate, info, label, phantom, review, segment, train
+from . import adopt, apply_review, bids, cohort, demo, detect, evaluate, info, label, phantom, review, segment, train
 from .console import INTERRUPTED, SOME_FAILED, UNUSABLE, Console
 
 
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "cohort": cohort,
     "review": review,
     "apply-review": apply_review,
+    "bids": bids,
     "evaluate": evaluate,
     "train": train,
     "phantom": phantom,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SpineError
 from ..systems import ROLES
-from .arguments import extras_of
+from .arguments import calibration_of, extras_of
 from .batch import carry_out, find, make_writable
 from .console import OK, SOME_FAILED, UNUSABLE, Console
 
@@ -63,4 +63,5 @@ def order_of(until: str, arguments: argparse.Namespace, scans: Sequence[Path]) -
         arguments.overwrite,
         extras_of(arguments) if until == "segmentation" else Extras(),
         arguments.weights,
+        calibration_of(arguments) if until == "segmentation" else None,
     )

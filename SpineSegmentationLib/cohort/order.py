@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..anatomy import Level
 from ..errors import SpineError
 from ..exchange.extras import Extras
+from ..measures.density import Calibration
 from ..pipeline import STAGES, Pipeline
 from ..spine import SpineBox
 from ..systems import DEFAULT
@@ -30,6 +31,7 @@ class Order:
         overwrite: replace results that are there.
         extras: what is written besides, for other programs.
         weights: a folder whose weights come before the shipped ones.
+        calibration: HU to mg/cm3.
     """
 
     output: Path
@@ -46,6 +48,7 @@ class Order:
     overwrite: bool = False
     extras: Extras = field(default_factory=Extras)
     weights: Path | None = None
+    calibration: Calibration | None = None
 
     def pipeline(self) -> Pipeline:
         """The pipeline, with the weights of the stages that this order needs loaded.
@@ -86,6 +89,7 @@ class Order:
             "assume_usual": self.assume_usual,
             "series": self.series,
             "force": self.force,
+            **({"calibration": [*astuple(self.calibration)]} if self.calibration else {}),
             **({"extras": extras} if (extras := self.extras.names()) else {}),
         }
 
@@ -105,7 +109,7 @@ def difference(run: dict[str, Any], order: Order, pipeline: Pipeline) -> str | N
         stages = run.get("stages")
         return f"with other stages ({', '.join(stages.values()) if isinstance(stages, dict) else 'not recorded'})"
     if plain(run.get("given")) != plain(order.given()):
-        options = "--box, --centroids, --only, --assume-usual, --series, --force, or for other programs"
+        options = "--box, --centroids, --only, --assume-usual, --series, --force, --calibration, or for other programs"
         return f"with other options ({options})"
     for stage, used in run.get("weights", {}).items():
         if [one["sha256"] for one in used] != [one.sha256 for one in pipeline.stage(stage).weights]:

@@ -158,7 +158,7 @@ class Processor:
                 f"Spine Segmentation, {order.system}",
                 by_hand=order.centroids is not None,
             )
-            files = write_outputs(order.output, job.name, order.until, open.scan, result, run, more)
+            files = write_outputs(order.output, job.name, order.until, open.scan, result, run, more, order.calibration)
         except Exception as error:
             return self._failed(job, error, open)
         finally:

@@ -17,10 +17,8 @@ from .. import __version__
 from ..anatomy import COLUMN, SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
 from ..errors import SpineError
 from ..io.values import replacing
+from .header import PRIVATE, complete, header
 from .source import SourceSeries
-
-VARIANTS = "99SPINE"
-"""The private coding scheme of T13 and L6, which have no SNOMED CT code of their own."""
 
 
 @dataclass(frozen=True)
@@ -72,30 +70,21 @@ def segmentation(source: SourceSeries, label_map: sitk.Image, algorithm: Algorit
     numbers = np.zeros(256, np.uint8)
     numbers[present] = range(1, len(present) + 1)
     descriptions = [_description(number, level, algorithm) for number, level in enumerate(present, 1)]
-    try:
-        result = hd.seg.Segmentation(
+    with complete("SEG"):
+        made = hd.seg.Segmentation(
             source_images=source.images,
             pixel_array=numbers[frames],
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=descriptions,
-            series_instance_uid=hd.UID(),
-            series_number=300,
-            sop_instance_uid=hd.UID(),
-            instance_number=1,
-            manufacturer="Spine Segmentation",
-            manufacturer_model_name="SpineSegmentationLib",
-            software_versions=__version__,
             device_serial_number="none",
             content_description="Vertebrae",
             content_label="VERTEBRAE",
             content_creator_name=None,
-            series_description="Vertebrae",
+            **header(300, "Vertebrae"),
         )
-    except (AttributeError, KeyError, ValueError) as error:
-        raise SpineError(f"the images of the series lack what a DICOM SEG needs: {error}") from error
     if source.numbers:
-        _refer_to_frames(result, source.numbers)
-    return result
+        _refer_to_frames(made, source.numbers)
+    return made
 
 
 def _refer_to_frames(made: hd.seg.Segmentation, numbers: tuple[int, ...]) -> None:
@@ -123,7 +112,7 @@ def _description(number: int, level: Level, algorithm: Algorithm) -> hd.seg.Segm
         display_color=hd.color.CIELabColor.from_rgb(*(round(255 * value) for value in level.color)),
     )
     if not level.snomed:
-        modifier = CodedConcept(level.name, VARIANTS, level.title)
+        modifier = CodedConcept(level.name, PRIVATE, level.title)
         description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [modifier]
     return description
 

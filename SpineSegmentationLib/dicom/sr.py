@@ -11,15 +11,12 @@ from highdicom.sr.coding import CodedConcept
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from .. import __version__
 from ..anatomy import Level
 from ..errors import SpineError
 from ..measures.dictionary import VERTEBRA_COLUMNS
+from .header import MANUFACTURER, MODEL, PRIVATE, complete, header
 from .seg import Algorithm, code_of
 from .source import SourceSeries
-
-PRIVATE = "99SPINE"
-"""The coding scheme of measures that no standard has a code for: the code is the name of the column."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +91,7 @@ def report(
     groups = [_group(level, row, segmentation, segments[level.name], algorithm) for level, row in table.items()]
     if not groups:
         raise SpineError("nothing was measured: there is nothing to write as a DICOM report")
-    device = hd.sr.DeviceObserverIdentifyingAttributes(
-        uid=hd.UID(), manufacturer_name="Spine Segmentation", model_name="SpineSegmentationLib"
-    )
+    device = hd.sr.DeviceObserverIdentifyingAttributes(uid=hd.UID(), manufacturer_name=MANUFACTURER, model_name=MODEL)
     observer = hd.sr.ObserverContext(codes.DCM.Device, device)
     content = hd.sr.MeasurementReport(
         hd.sr.ObservationContext(observer_device_context=observer),
@@ -104,21 +99,12 @@ def report(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    try:
+    with complete("report"):
         return hd.sr.Comprehensive3DSR(
             evidence=[segmentation, *source.images],
             content=content,
-            series_instance_uid=hd.UID(),
-            series_number=301,
-            sop_instance_uid=hd.UID(),
-            instance_number=1,
-            manufacturer="Spine Segmentation",
-            manufacturer_model_name="SpineSegmentationLib",
-            software_versions=__version__,
-            series_description="Vertebrae, measurements",
+            **header(301, "Vertebrae, measurements"),
         )
-    except (AttributeError, KeyError, ValueError) as error:
-        raise SpineError(f"the images of the series lack what a DICOM report needs: {error}") from error
 
 
 def _group(

@@ -108,6 +108,27 @@ def read_mask(path: str | Path, table: CodeTable | None = None) -> ForeignMask:
     return from_labels(image, str(path), table, _names_in(path), notes)
 
 
+def mask_of(folder: str | Path, scan: str) -> Path:
+    """The mask of a scan in a folder of masks of many: the file or folder that is called as the scan is.
+
+    ``one.nii.gz``, ``one_seg.nrrd``, ``one-mask.dcm`` or the folder ``one`` for the scan ``one``; ``one2`` is another.
+
+    Raises:
+        SpineError: no such folder, no mask in it, or several.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SpineError(f"{folder} must be a folder with a mask for each scan, called as the scans are")
+    called = re.compile(rf"{re.escape(scan)}(?!_ct\.|[A-Za-z0-9])", re.IGNORECASE)
+    files = [one for one in sorted(folder.iterdir()) if called.match(one.name)]
+    found = [one for one in files if one.is_dir() or extension(one) or is_dicom(one)]
+    if not found:
+        raise SpineError(f"{folder} holds no mask for {scan}; its name must begin with the scan's")
+    if len(found) > 1:
+        raise SpineError(f"{folder} holds {len(found)} masks for {scan}: {', '.join(one.name for one in found[:4])}")
+    return found[0]
+
+
 def from_labels(
     image: sitk.Image,
     source: str,

@@ -45,7 +45,8 @@ class Stance:
 
     def error(self, plate: EndPlate) -> float:
         """Standard deviation in degrees of the tilt of one of its end-plates."""
-        return quality.angle_error(self.thickness, plate.depth)
+        uneven = np.rad2deg(np.arctan(2 * plate.spread / plate.depth))
+        return float(np.hypot(quality.angle_error(self.thickness, plate.depth), uneven))
 
 
 def sagittal_tilt(plate: EndPlate) -> float:
@@ -214,7 +215,7 @@ def segment_of(above: Stance, below: Stance) -> Segment:
 def _gap(gap: float, thickness: float, middle: bool) -> Quantity:
     error = quality.height_error(thickness, middle)
     if thickness > 2.5:
-        return missing(f"slices of {thickness:.1f} mm are too thick for the height of a disc")
+        return missing("the slices are too thick for the height of a disc")
     return Quantity(gap, error)
 
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..anatomy import Level
 from .frame import Frame
 from .local_mask import LocalMask, SoftMask, crossing
+from .surface import between, misfit
 from .symmetry import mirror_line
 
 STEP = {"cervical": 0.6, "thoracic": 1.0, "lumbar": 1.0}
@@ -25,8 +26,15 @@ SLAB = 3.0
 SETTLED = np.sin(np.deg2rad(0.5))
 """Sine of the turn after which the frame of a body is not refined any more."""
 
-SPRINGS = 2.0
-"""mm from one line of the local grid to the next behind it: no body widens so fast, but for a process at its side."""
+SLOPES = 0.05, 0.12
+"""How far end-plates lean aside and forward from the axis of their body, in mm per mm: standard deviations. Only what
+the slices of a mask leave open follows these and the two below."""
+
+DISH = 1.2, 1.5
+"""mm by which the rim of an end-plate stands above its middle: mean and standard deviation."""
+
+STRAY = 0.7
+"""mm by which an end-plate strays from plane and dish near its edges and in its middle: standard deviation."""
 
 UNDER = (1.0, 1.75, 2.5, 3.5, 5.0)
 """mm under an end-plate's rim at which its front and back edge are looked for; the outermost place counts."""
@@ -41,7 +49,7 @@ class EndPlate:
         front, middle, back: (3,) LPS mm, in the mid-sagittal plane: the edges where the end-plate, continued, meets the
             front and the back wall, and the bone half-way between.
         centre: (3,) LPS mm, of the plane through the rim.
-        spread: mm, robust standard deviation of the bone from plane and dish.
+        spread: mm, mean thickness of the bone that strays from plane and dish: how even the mask is.
     """
 
     normal: np.ndarray
@@ -49,7 +57,7 @@ class EndPlate:
     middle: np.ndarray
     back: np.ndarray
     centre: np.ndarray
-    spread: float
+    spread: float = 0.0
 
     @property
     def depth(self) -> float:
@@ -66,8 +74,7 @@ class Body:
             whole vertebra.
         upper, lower: end-plates; C2 has no upper one.
         width, depth: mm, left-right in front of the pedicles and front-back, at mid-height. Bodies have a waist, so
-            this is less than at the end-plates; cervical bodies come out up to 7 mm too wide, as the roots of the
-            transverse processes count.
+            this is less than at the end-plates; the width of a cervical body is that over its lower end-plate.
     """
 
     frame: Frame
@@ -110,8 +117,8 @@ class _Middle:
 
 @dataclass(frozen=True, eq=False)
 class _Plane:
-    """An end-plate in a local grid: height of its rim above the middle in mm, slope along y, depth of its dish in mm
-    (below the rim), unit normal, spread."""
+    """An end-plate in a local grid: height of its rim above the middle of the body in mm, slope along y, how far the
+    rim stands above the middle of the dish in mm, unit normal, spread."""
 
     offset: float
     slope: float
@@ -140,29 +147,29 @@ def find_body(mask: SoftMask, level: Level, start: Frame) -> Body | None:
         turned = np.stack([left, np.cross([0.0, 0.0, 1.0], left), [0.0, 0.0, 1.0]], axis=1)
         frame = Frame(frame.lps(shift * left), frame.axes @ turned)
         local = mask.on(frame, LOWER, UPPER)
-        middle = _middle(local)
+        middle = _middle(local, level)
         if middle is None:
             return None
-        lower = _plane(local, middle, level, -1)
-        upper = None if level is Level.C2 else _plane(local, middle, level, 1)
+        lower = _plane(mask, local, middle, level, -1)
+        upper = None if level is Level.C2 else _plane(mask, local, middle, level, 1)
         if lower is None or (upper is None and level is not Level.C2):
             return None
         up = frame.up if upper is None else frame.axes @ (upper.normal + lower.normal)
         up = up / np.linalg.norm(up)
-        height = middle.z if upper is None else (lower.offset + upper.offset) / 2
+        height = middle.z + (0.0 if upper is None else (lower.offset + upper.offset) / 2)
         centre = np.array([0.0, middle.y, height])
         if np.linalg.norm(np.cross(frame.up, up)) < SETTLED:
             break
         frame = Frame.towards(frame.lps(centre), frame.back, up)
     assert middle is not None and lower is not None
-    lower_plate = _end_plate(local, middle, lower, -1)
-    upper_plate = None if upper is None else _end_plate(local, middle, upper, 1)
+    lower_plate = _end_plate(mask, local, middle, lower, -1)
+    upper_plate = None if upper is None else _end_plate(mask, local, middle, upper, 1)
     if lower_plate is None or (upper is not None and upper_plate is None):
         return None
     return Body(Frame.towards(frame.lps(centre), frame.back, up), upper_plate, lower_plate, middle.width, middle.depth)
 
 
-def _middle(local: LocalMask) -> _Middle | None:
+def _middle(local: LocalMask, level: Level) -> _Middle | None:
     """Walks from the middle of the grid to the walls, and once more from the middle that these give."""
     occupancy, y0, z0, back = local.occupancy, 0.0, 0.0, 0.0
     slab = occupancy[:, :, np.abs(local.x) <= SLAB].mean(2)
@@ -178,23 +185,26 @@ def _middle(local: LocalMask) -> _Middle | None:
         if behind is None or front is None or height < 3:
             return None
         back, depth, y0 = behind, behind - front, (behind + front) / 2
-    slices = np.abs(local.z - z0) <= height / 8
-    inside = (local.y >= y0 - depth / 4) & (local.y <= y0 + depth / 8)
-    rows = occupancy[slices][:, inside].mean(0).T
-    ends = [_exit_of_each(rows, local.x, 0.0, way) for way in (1, -1)]
-    if np.all(np.isnan(ends[0])) or np.all(np.isnan(ends[1])):
-        return None
-    return _Middle(y0, z0, back, depth, _width(ends[0] - ends[1]), height)
+    width = _width(local, level, y0, z0, depth, height)
+    return None if width is None else _Middle(y0, z0, back, depth, width, height)
 
 
-def _width(widths: np.ndarray) -> float:
-    """The largest of the widths of a body from front to back, up to where something springs from its sides.
+def _width(local: LocalMask, level: Level, y0: float, z0: float, depth: float, height: float) -> float | None:
+    """The largest width of a body in front of its pedicles, at mid-height; mm.
 
-    The foremost is that of the body alone. Transverse processes widen a cervical body at a stroke.
+    From the sides of a cervical body the transverse processes spring at some height: every line from side to side is
+    taken where it is narrowest.
     """
-    known = widths[~np.isnan(widths)]
-    springs = np.flatnonzero(np.diff(known) > SPRINGS)
-    return float(known[: springs[0] + 1 if len(springs) else None].max())
+    cervical = level.region == "cervical"
+    slices = np.abs(local.z - z0) <= (height / 2 - 1.5 if cervical else height / 8)
+    inside = (local.y >= y0 - depth / 4) & (local.y <= y0 + depth / 8)
+    part = local.occupancy[slices][:, inside]
+    rows = np.moveaxis(part if cervical else part.mean(0, keepdims=True), 2, 0)
+    left, right = (_exit_of_each(rows, local.x, 0.0, way) for way in (1, -1))
+    widths = np.percentile(np.where(np.isfinite(left - right), left - right, np.inf), 10, axis=0, method="lower")
+    widths = widths[np.isfinite(widths)]
+    # One ragged line does not count.
+    return float(ndimage.median_filter(widths, 3, mode="nearest").max()) if len(widths) else None
 
 
 def _exit_of_each(lines: np.ndarray, where: np.ndarray, start: float, way: int) -> np.ndarray:
@@ -212,34 +222,40 @@ def _exits(lines: np.ndarray, where: np.ndarray, start: float, way: int) -> floa
     return None if np.all(np.isnan(found)) else float(np.nanmedian(found))
 
 
-def _plane(local: LocalMask, middle: _Middle, level: Level, way: int) -> _Plane | None:
+def _plane(mask: SoftMask, local: LocalMask, middle: _Middle, level: Level, way: int) -> _Plane | None:
     """The plane of the upper (1) or lower (-1) end-plate."""
-    part, heights = _beyond(local, middle, way)
-    x, y = np.meshgrid(local.x, local.y - middle.y, indexing="xy")
-    ring = np.hypot(x / (middle.width / 2), y / (middle.depth / 2))
     # The uncus of a cervical body rises at its sides.
-    seen = ring <= (0.6 if level.region == "cervical" else 0.85)
-    z = crossing(local.occupancy[part][::-way][:, seen], heights)
-    there = np.isfinite(z)
-    if np.count_nonzero(there) < 20:
+    reach = 0.6 if level.region == "cervical" else 0.85
+    places, inside = _beyond(mask, local.frame, middle, way, reach * middle.width / 2, reach * middle.depth / 2)
+    x, y, z = places.T
+    ring = np.hypot(x / (middle.width / 2), y / (middle.depth / 2))
+    seen = ring <= reach
+    if not inside[seen].any():
         return None
-    x, y, ring, z = x[seen][there], y[seen][there], ring[seen][there], z[there]
-    fit, spread = robust_fit(np.stack([np.ones_like(x), x, y, ring**2 - 1], axis=1), z)
+    mean = np.array([way * middle.height / 2, 0.0, 0.0, way * DISH[0]])
+    design = np.stack([np.ones_like(x), x, y, ring**2 - 1], axis=1)[seen]
+    fit = between(design, z[seen], inside[seen], mean, np.array([10.0, *SLOPES, DISH[1]]), way)
     normal = np.array([-fit[1], -fit[2], 1.0])
+    astray = misfit(design, z[seen], inside[seen], fit, way) * mask.voxel
+    spread = astray / (np.pi * reach**2 * middle.width * middle.depth / 4)
     return _Plane(float(fit[0]), float(fit[2]), float(fit[3]), normal / np.linalg.norm(normal), spread)
 
 
-def _beyond(local: LocalMask, middle: _Middle, way: int) -> tuple[np.ndarray, np.ndarray]:
-    """The layers from the middle to beyond an end-plate: which, and their heights from outside inwards."""
-    part = ((local.z - middle.z) * way >= 0) & ((local.z - middle.z) * way <= middle.height / 2 + 14)
-    return part, local.z[part][::-way]
+def _beyond(
+    mask: SoftMask, frame: Frame, middle: _Middle, way: int, half_x: float, half_y: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The voxels from the middle of a body to beyond an end-plate: centres from that middle, and which are inside."""
+    ends = sorted((0.0, way * (middle.height / 2 + 14)))
+    centre = np.array([0.0, middle.y, middle.z])
+    places, inside = mask.voxels(frame, centre + (-half_x, -half_y, ends[0]), centre + (half_x, half_y, ends[1]))
+    return places - centre, inside
 
 
-def _end_plate(local: LocalMask, middle: _Middle, plane: _Plane, way: int) -> EndPlate | None:
+def _end_plate(mask: SoftMask, local: LocalMask, middle: _Middle, plane: _Plane, way: int) -> EndPlate | None:
     """The upper (1) or lower (-1) end-plate with its edges."""
     slab = local.occupancy[:, :, np.abs(local.x) <= SLAB].mean(2)
     fine = np.arange(middle.y - middle.depth - 4, middle.back + 6.5, local.step / 2)
-    line = plane.offset + plane.slope * (fine - middle.y) - way * np.array(UNDER)[:, None]
+    line = middle.z + plane.offset + plane.slope * (fine - middle.y) - way * np.array(UNDER)[:, None]
     where = np.stack([(line - local.z[0]) / local.step, np.broadcast_to((fine - local.y[0]) / local.step, line.shape)])
     values = ndimage.map_coordinates(slab, where, order=1, cval=0.0).T
     before, behind = fine <= middle.y, fine >= middle.y
@@ -247,52 +263,54 @@ def _end_plate(local: LocalMask, middle: _Middle, plane: _Plane, way: int) -> En
     backs = crossing(values[behind][::-1], fine[behind][::-1])
     if np.all(np.isnan(fronts)) or np.all(np.isnan(backs)):
         return None
-    front, back = float(np.nanmin(fronts)), float(np.nanmax(backs))
+    front, back = float(np.nanmin(fronts)) - middle.y, float(np.nanmax(backs)) - middle.y
     if not back - front > middle.depth / 2:
         return None
-    part, heights = _beyond(local, middle, way)
-    profile = crossing(slab[part][::-way], heights)
-    halfway = (front + back) / 2
-    near = profile[np.abs(local.y - halfway) <= 0.08 * middle.depth + local.step / 2]
 
     def model(y: np.ndarray) -> np.ndarray:
-        along = y - middle.y
-        return plane.offset + plane.slope * along + plane.dish * ((2 * along / middle.depth) ** 2 - 1)
+        return plane.offset + plane.slope * y + plane.dish * ((2 * y / middle.depth) ** 2 - 1)
 
-    edges = [edge_height(profile, local.y, *end, middle.depth, model) for end in ((front, 1), (back, -1))]
-    if not np.any(np.isfinite(near)) or not np.all(np.isfinite(edges)):
-        return None
-    points = np.array([[0, front, edges[0]], [0, halfway, np.nanmedian(near)], [0, back, edges[1]]])
-    places = local.frame.lps(points)
-    centre = local.frame.lps(np.array([0.0, middle.y, plane.offset]))
-    return EndPlate(local.frame.axes @ plane.normal, places[0], places[1], places[2], centre, plane.spread)
+    places, inside = _beyond(mask, local.frame, middle, way, SLAB, middle.depth)
+    points = edges_and_middle(places, inside, (front, back), middle.depth, model, way)
+    centre = (0.0, middle.y, middle.z)
+    first, half_way, last = local.frame.lps(points + centre)
+    rim = local.frame.lps(np.add(centre, (0, 0, plane.offset)))
+    return EndPlate(local.frame.axes @ plane.normal, first, half_way, last, rim, plane.spread)
 
 
-def edge_height(
-    profile: np.ndarray, y: np.ndarray, edge: float, way: int, depth: float, model: Callable[[np.ndarray], np.ndarray]
-) -> float:
-    """Where a profile, continued from beside the rounded rim, meets the wall: mm; NaN if it is not seen.
+def edges_and_middle(
+    places: np.ndarray,
+    inside: np.ndarray,
+    ends: tuple[float, float],
+    depth: float,
+    model: Callable[[np.ndarray], np.ndarray],
+    way: int,
+) -> np.ndarray:
+    """(3, 3) mm: the front edge, the middle and the back edge of an end-plate in the mid-sagittal plane.
+
+    At the edges the rim is rounded: there the end-plate strays from its model as much as beside them.
 
     Args:
-        profile: (n,) mm, of an end-plate at the places ``y`` (n,) mm.
-        edge: mm, where the wall is; the end-plate lies beside it forwards (1) or backwards (-1).
+        places: (n, 3) mm of the voxels near the mid-sagittal plane; ``inside``: which are of the bone.
+        ends: mm along y, of the edges.
         depth: mm, of the end-plate.
-        model: the height of plane and dish at any place; the profile strays from it alike near the edge and at it.
+        model: its height at places along y.
+        way: 1 for an upper end-plate, -1 for a lower one.
     """
-    beside = (y - edge) * way
-    part = (beside >= 1.0) & (beside <= 1.0 + 0.2 * depth) & np.isfinite(profile)
-    if np.count_nonzero(part) < 3:
-        return np.nan
-    return float(model(np.array(edge)) + np.median(profile[part] - model(y[part])))
-
-
-def robust_fit(design: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Coefficients of least squares reweighted by Tukey's biweight (Beaton and Tukey 1974), and the robust spread."""
-    weights = np.ones(len(values))
-    for _ in range(8):
-        root = np.sqrt(weights)
-        coefficients = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)[0]
-        residuals = values - design @ coefficients
-        spread = 1.4826 * float(np.median(np.abs(residuals)))
-        weights = np.clip(1 - (residuals / (4.685 * max(spread, 0.1))) ** 2, 0, None) ** 2
-    return coefficients, spread
+    front, back = ends
+    halfway, wide = (front + back) / 2, 0.2 * depth
+    spans = (
+        (front + 1, front + 1 + wide),
+        (halfway - 0.4 * wide - 0.5, halfway + 0.4 * wide + 0.5),
+        (back - 1 - wide, back - 1),
+    )
+    points = []
+    for y, span in zip((front, halfway, back), spans, strict=True):
+        # Deeper under the end-plate the waist begins.
+        part = (places[:, 1] >= span[0]) & (places[:, 1] <= span[1]) & (way * (model(places[:, 1]) - places[:, 2]) <= 4)
+        stray = between(
+            np.ones((np.count_nonzero(part), 1)), places[part, 2] - model(places[part, 1]), inside[part],
+            np.zeros(1), np.array([STRAY]), way,
+        )  # fmt: skip
+        points.append([0.0, y, float(model(np.array(y)) + stray[0])])
+    return np.array(points)

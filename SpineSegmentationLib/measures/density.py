@@ -87,7 +87,7 @@ def density_of(ct: sitk.Image, label_map: sitk.Image, code: int, body: Body) -> 
     """
     width, depth = body.width, body.depth
     part = _part(ct, body, np.array([-0.6 * width, -depth / 2 - 45, -0.7 * body.height - 4]),
-                 np.array([0.6 * width, depth, 0.7 * body.height + 4]))  # fmt: skip
+                 np.array([0.6 * width, 2 * depth, 0.7 * body.height + 4]))  # fmt: skip
     if part is None:
         return Density(missing("the body lies outside the CT"))
     x, y, z = np.moveaxis(part.places, -1, 0)
@@ -98,7 +98,8 @@ def density_of(ct: sitk.Image, label_map: sitk.Image, code: int, body: Body) -> 
     half = middle_height / 2 - MARGIN - thickness / 2
     inner = np.abs(z - centre) <= max(middle_height / 2 - MARGIN, 0)
     inner &= (np.abs(x) < width / 2 - 4) & (np.abs(y) < depth / 2 - 4)
-    metal = np.count_nonzero((part.values > METAL) & (np.abs(y) < depth)) * part.voxel > 20
+    # Rods behind the arch throw their streaks on the body, too.
+    metal = np.count_nonzero((part.values > METAL) & (np.abs(y) < 2 * depth)) * part.voxel > 20
     cement = not metal and np.count_nonzero(inner & (part.values > CEMENT)) * part.voxel > 100
     density = partial(Density, metal=bool(metal), cement=bool(cement), contrast=_contrast(part, body))
     if half < 2:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .column import Measures
+from .fracture import is_graded
 from .quantity import Quantity, missing
 from .vertebra import Vertebra
 
@@ -53,6 +54,11 @@ def _slip_grade(measures: Measures, vertebra: Vertebra) -> int | None:
     return next((one.grade for one in measures.segments if one.upper == vertebra.level.name), None)
 
 
+def _grade_probability(measures: Measures, vertebra: Vertebra) -> float:
+    deformity = measures.deformities[vertebra.level]
+    return math.nan if deformity.grade is None else deformity.grades[deformity.grade]
+
+
 def _tilt(which: str, of: Callable) -> Callable[[Measures, Vertebra], float]:
     def get(measures: Measures, vertebra: Vertebra) -> float:
         plate = getattr(vertebra.body, which) if vertebra.body else None
@@ -63,7 +69,8 @@ def _tilt(which: str, of: Callable) -> Callable[[Measures, Vertebra], float]:
 
 def _notes(measures: Measures, vertebra: Vertebra) -> str:
     deformity = measures.deformities[vertebra.level]
-    reasons = [vertebra.why, vertebra.density.mean.why, *(height.why for height in vertebra.heights.all), deformity.why]
+    reasons = [vertebra.why, vertebra.density.mean.why, *(height.why for height in vertebra.heights.all)]
+    reasons += [deformity.why] if is_graded(vertebra.level) else []
     reasons += [
         getattr(one, name).why
         for one in measures.segments
@@ -111,6 +118,7 @@ def _vertebra_columns() -> tuple[Column, ...]:
     columns += [
         Column("genant_grade", "", "Semiquantitative grade 0 to 3 of the largest loss, T4 to L4 (Genant et al. 1993).",
                lambda m, v: m.deformities[v.level].grade),
+        Column("genant_probability", "", "How sure that grade is, 0 to 1.", _grade_probability),
         Column("deformity", "", "Which height lost most: wedge, biconcave, crush.",
                lambda m, v: m.deformities[v.level].shape),
     ]  # fmt: skip

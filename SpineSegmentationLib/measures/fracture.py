@@ -8,7 +8,7 @@ variants lose height, too, and fresh fractures need not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,13 @@ from scipy import stats
 
 from ..anatomy import Level
 from .heights import Heights
-from .quality import LARGEST_REDUCTION_ERROR
 from .quantity import Quantity, combined, missing
 
 GRADES = (20.0, 25.0, 40.0)
 """Per cent of a height at which grades 1, 2 and 3 begin."""
+
+SURE = 0.5
+"""Probability of a grade below which none is given."""
 
 REACH = 4
 """How many vertebrae above and below serve as neighbours."""
@@ -39,6 +41,7 @@ class Deformity:
         biconcave: of the middle against the posterior height.
         crush: of the posterior height against what the neighbours tell.
         anterior, middle: of these heights against what the neighbours tell.
+        grades: how probable grades 0 to 3 are; empty where the losses are not known.
         grade: 0 to 3; None where there is none.
         why: why there is no grade.
     """
@@ -48,6 +51,7 @@ class Deformity:
     crush: Quantity
     anterior: Quantity
     middle: Quantity
+    grades: tuple[float, ...]
     grade: int | None
     why: str = ""
 
@@ -63,6 +67,17 @@ class Deformity:
 def grade_of(loss: float) -> int:
     """Genant's grade of a loss of height in per cent."""
     return sum(loss >= border for border in GRADES)
+
+
+def grades_of(losses: Sequence[Quantity]) -> tuple[float, ...]:
+    """How probable grades 0 to 3 are: the largest loss decides, and their errors are independent and normal.
+
+    The largest of them stays below a border when all do.
+    """
+    below = [
+        np.prod([stats.norm.cdf(border, one.value, max(one.uncertainty, 1e-6)) for one in losses]) for border in GRADES
+    ]
+    return tuple(np.diff([0.0, *below, 1.0]).tolist())
 
 
 def loss(height: Quantity, reference: Quantity) -> Quantity:
@@ -109,7 +124,7 @@ def deformities(heights: Mapping[Level, Heights]) -> dict[Level, Deformity]:
     found: dict[Level, Deformity] = {}
     for _ in range(4):
         found = {level: _deformity(heights, level, sound) for level in heights}
-        fractured = {level for level, one in found.items() if one.grade}
+        fractured = {level for level, one in found.items() if one.grades and one.grades[0] < 0.5}
         remaining = frozenset(level for level, own in heights.items() if own and level not in fractured)
         if remaining == sound:
             break
@@ -123,13 +138,17 @@ def _deformity(heights: Mapping[Level, Heights], level: Level, sound: frozenset[
     anterior, middle, crush = (loss(a, b) for a, b in zip(own.all, reference.all, strict=True))
     wedge, biconcave = loss(own.anterior, own.posterior), loss(own.middle, own.posterior)
     losses = (anterior, middle, crush)
-    grade, why = None, ""
+    grades, grade, why = (), None, ""
     if not is_graded(level):
         why = "Genant's method covers T4 to L4"
     elif (unknown := next((one for one in losses if not one), None)) is not None:
         why = unknown.why
-    elif max(one.uncertainty for one in losses) > LARGEST_REDUCTION_ERROR:
-        why = "the slices are too thick for a grade"
     else:
-        grade = grade_of(max(one.value for one in losses))
-    return Deformity(wedge, biconcave, crush, anterior, middle, grade, why)
+        grades = grades_of(losses)
+        largest = max(losses, key=lambda one: one.value)
+        grade = grade_of(largest.value)
+        if grades[grade] < SURE:
+            first, second = sorted(np.argsort(grades)[-2:])
+            why = f"a loss of {largest.value:.0f} ± {largest.uncertainty:.0f} % may be grade {first} or {second}"
+            grade = None
+    return Deformity(wedge, biconcave, crush, anterior, middle, grades, grade, why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from . import quality
@@ -49,8 +50,9 @@ def heights_of(body: Body, thickness: float) -> Heights:
     )
     if min(front, middle, back) <= 0:
         return no_heights("the end-plates cross each other: check the mask")
+    spread = math.hypot(body.upper.spread, body.lower.spread)
     return Heights(
-        quality.height(front, thickness),
-        quality.height(middle, thickness, middle=True),
-        quality.height(back, thickness),
+        quality.height(front, thickness, spread=spread),
+        quality.height(middle, thickness, middle=True, spread=spread),
+        quality.height(back, thickness, spread=spread),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +49,13 @@ class SoftMask:
         stop = [min(axis.stop + 2, n) for axis, n in zip(reversed(place), label_map.GetSize(), strict=True)]
         crop = sitk.RegionOfInterest(label_map, [b - a for a, b in zip(start, stop, strict=True)], start)
         sigma = 0.6 * step / np.array(crop.GetSpacing()[::-1])
-        voxels = (sitk.GetArrayViewFromImage(crop) == code).astype(np.float32)
-        self._image = sitk.GetImageFromArray(ndimage.gaussian_filter(voxels, sigma, mode="nearest"))
+        self._voxels = sitk.GetArrayViewFromImage(crop) == code
+        soft = ndimage.gaussian_filter(self._voxels.astype(np.float32), sigma, mode="nearest")
+        self._image = sitk.GetImageFromArray(soft)
         self._image.CopyInformation(crop)
         self._step = step
+        self.voxel = math.prod(crop.GetSpacing())
+        """mm3, of a voxel of the label map."""
 
     def on(self, frame: Frame, lower: tuple[int, int, int], upper: tuple[int, int, int]) -> LocalMask:
         """The mask round a frame's origin, ``lower`` to ``upper`` voxels along its axes, both included."""
@@ -68,6 +73,21 @@ class SoftMask:
         )
         x, y, z = (self._step * np.arange(a, b + 1) for a, b in zip(lower, upper, strict=True))
         return LocalMask(frame, self._step, x, y, z, sitk.GetArrayFromImage(image))
+
+    def voxels(self, frame: Frame, lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The voxels as they are in a box of a frame, mm: their centres (n, 3) in the frame, and which are inside."""
+        image = self._image
+        matrix = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+        to_frame, start = frame.axes.T @ matrix, frame.local(np.array(image.GetOrigin()))
+        corners = np.array(list(itertools.product(*zip(lower, upper, strict=True))))
+        index = (corners - start) @ np.linalg.inv(to_frame).T
+        first = np.clip(np.ceil(index.min(0)), 0, image.GetSize()).astype(int)
+        last = np.clip(np.floor(index.max(0)) + 1, first, image.GetSize()).astype(int)
+        here = tuple(slice(a, b) for a, b in zip(first[::-1], last[::-1], strict=True))
+        k, j, i = np.meshgrid(*(np.arange(a.start, a.stop) for a in here), indexing="ij")
+        places = np.stack([i, j, k], axis=-1).reshape(-1, 3) @ to_frame.T + start
+        near = np.all((places >= lower) & (places <= upper), axis=1)
+        return places[near], self._voxels[here].ravel()[near]
 
 
 def crossing(line: np.ndarray, where: np.ndarray) -> np.ndarray:

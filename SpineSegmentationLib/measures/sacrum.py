@@ -7,9 +7,10 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..anatomy import SACRUM
-from .body import SLAB, UNDER, Body, EndPlate, edge_height, robust_fit
+from .body import DISH, SLAB, UNDER, Body, EndPlate, edges_and_middle
 from .frame import Frame
 from .local_mask import LocalMask, Place, SoftMask, crossing
+from .surface import between
 from .symmetry import mirror_line
 
 LOWER, UPPER = (-45, -35, -30), (45, 45, 25)
@@ -30,13 +31,17 @@ def sacral_plate(label_map: sitk.Image, place: Place, above: Body) -> EndPlate |
     for step in range(5):
         local = mask.on(frame, LOWER, UPPER)
         x, y = np.meshgrid(local.x, local.y, indexing="xy")
-        top = crossing(local.occupancy[::-1], local.z[::-1])
-        ring = np.hypot(x / HALF[0], y / HALF[1])
-        seen = (ring <= 1) & np.isfinite(top)
-        if np.count_nonzero(seen) < 100:
+        top = crossing(local.occupancy[::-1], local.z[::-1])[np.hypot(x / HALF[0], y / HALF[1]) <= 1]
+        if np.count_nonzero(np.isfinite(top)) < 100:
             return None
-        design = np.stack([np.ones(seen.sum()), x[seen], y[seen], ring[seen] ** 2 - 1], axis=1)
-        fit, spread = robust_fit(design, top[seen])
+        height = float(np.nanmedian(top))
+        places, inside = mask.voxels(frame, np.array([-HALF[0], -HALF[1], height - 10]), np.array([*HALF, height + 15]))
+        x, y, z = places.T
+        ring = np.hypot(x / HALF[0], y / HALF[1])
+        seen = ring <= 1
+        design = np.stack([np.ones_like(x), x, y, ring**2 - 1], axis=1)[seen]
+        expected = np.array([height, 0.0, 0.0, DISH[0]])
+        fit = between(design, z[seen], inside[seen], expected, np.array([10.0, 0.1, 0.3, DISH[1]]), 1)
         edges = _edges(local, fit)
         if edges is None:
             return None
@@ -47,20 +52,14 @@ def sacral_plate(label_map: sitk.Image, place: Place, above: Body) -> EndPlate |
         _, shift = mirror_line(local)
         frame = Frame.towards(frame.lps(np.array([shift, middle, fit[0]])), frame.back, normal)
     assert edges is not None
-    slab = local.occupancy[:, :, np.abs(local.x) <= SLAB].mean(2)
-    profile = crossing(slab[::-1], local.z[::-1])
-    depth = edges[1] - edges[0]
 
     def model(y: np.ndarray) -> np.ndarray:
         return fit[0] + fit[2] * y + fit[3] * ((y / HALF[1]) ** 2 - 1)
 
-    heights = [edge_height(profile, local.y, edge, way, depth, model) for edge, way in zip(edges, (1, -1), strict=True)]
-    near = profile[np.abs(local.y - middle) <= 0.08 * depth + 0.5]
-    if not np.all(np.isfinite(heights)) or not np.any(np.isfinite(near)):
-        return None
-    points = np.array([[0, edges[0], heights[0]], [0, middle, np.nanmedian(near)], [0, edges[1], heights[1]]])
-    front, half_way, back = frame.lps(points)
-    return EndPlate(normal, front, half_way, back, frame.lps(np.array([0.0, middle, fit[0]])), spread)
+    ends = np.array([[-SLAB, edges[0], fit[0] - 10], [SLAB, edges[1], fit[0] + 15]])
+    places, inside = mask.voxels(frame, ends[0], ends[1])
+    front, half_way, back = frame.lps(edges_and_middle(places, inside, edges, edges[1] - edges[0], model, 1))
+    return EndPlate(normal, front, half_way, back, frame.lps(np.array([0.0, middle, fit[0]])))
 
 
 def _edges(local: LocalMask, fit: np.ndarray) -> tuple[float, float] | None:

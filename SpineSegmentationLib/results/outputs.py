@@ -12,6 +12,7 @@ from ..io.ct import Scan
 from ..io.values import numbering_json, write_centroids, write_json, write_text
 from ..io.writing import write_image
 from ..measures.column import measure
+from ..measures.density import Calibration
 from ..measures.details import details
 from ..measures.table import as_csv, vertebra_rows
 from ..phantom import Phantom
@@ -45,17 +46,19 @@ def write_outputs(
     result: Result,
     run: dict,
     more: Mapping[str, Callable[[Path], None]] | None = None,
+    calibration: Calibration | None = None,
 ) -> list[Path]:
     """Writes the files of ``FILES[until]`` and more, all or none, and returns their paths.
 
     Args:
         more: further files by name, each with what writes it; the others lie beside it by then.
+        calibration: of the density, HU to mg/cm3.
 
     Raises:
         SpineError: a file cannot be written.
     """
     more = more or {}
-    measured = cache(lambda: measure(scan.image, result.label_map, result.centroids, result.complete))
+    measured = cache(lambda: measure(scan.image, result.label_map, result.centroids, result.complete, calibration))
     names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, name, names) as temporary:
         for file in FILES[until]:

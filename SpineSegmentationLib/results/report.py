@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +12,17 @@ from typing import Any
 
 from ..errors import SpineError
 from ..io.values import replacing
+from ..measures import references
+from ..measures.dictionary import SEPARATOR
 
 CURVES = (
-    ("largest Cobb angle", "cobb", "°"),
-    ("thoracic kyphosis", "kyphosis", "°"),
-    ("lordosis L1-L5", "lordosis_l1_l5", "°"),
-    ("lordosis L1-S1", "lordosis_l1_s1", "°"),
-    ("mean of L1-L4", "l1_l4", " HU"),
+    ("largest Cobb angle", "cobb", "°", references.COBB),
+    ("thoracic kyphosis", "kyphosis", "°", references.KYPHOSIS),
+    ("lordosis L1-L5", "lordosis_l1_l5", "°", references.LORDOSIS_L1_L5),
+    ("lordosis L1-S1", "lordosis_l1_s1", "°", references.LORDOSIS_L1_S1),
+    ("mean of L1-L4", "l1_l4", " HU", ""),
 )
+"""What the table of the column shows: its name, the prefix of its columns, its unit, and what others published."""
 
 COLUMNS = (
     ("", ("label",)),
@@ -58,6 +62,9 @@ def html(name: str, measured: Mapping[str, Any], run: Mapping[str, Any], picture
     from . import report_figures as figures
 
     rows = [bone["measures"] for bone in measured["vertebrae"].values()]
+    said = [_said(row) for row in rows]
+    counted = Counter(note for notes in said for note in notes)
+    shared = [note for note, count in counted.items() if count > max(len(rows) / 2, 2)]
     numbering = run.get("numbering") or {}
     certainty = numbering.get("certainty", "")
     environment = jinja2.Environment(
@@ -78,16 +85,18 @@ def html(name: str, measured: Mapping[str, Any], run: Mapping[str, Any], picture
         picture=base64.b64encode(picture).decode("ascii") if picture else "",
         curves=[_curve(measured["scan"], *curve) for curve in CURVES],
         statements=measured["statements"],
+        by_age=references.L1_BY_AGE,
         figures=[figures.height_profile(rows), figures.density_profile(rows)] if rows else [],
         headings=[*(heading for heading, _ in COLUMNS), "notes"],
         vertebrae=[
             {
                 "cells": [_cell(row, names) for _, names in COLUMNS],
                 "broken": row["genant_grade"] not in ("", "0"),
-                "notes": "; ".join(filter(None, (row["deformity"], row["density_doubts"], row["notes"]))),
+                "notes": "; ".join(note for note in notes if note not in shared),
             }
-            for row in rows
+            for row, notes in zip(rows, said, strict=True)
         ],
+        shared=shared,
         made=_made(run),
     )
 
@@ -112,6 +121,13 @@ def _needed(module: str, extra: str) -> ModuleType:
         ) from error
 
 
+def _said(row: Mapping[str, str]) -> list[str]:
+    """What is said about a vertebra in words."""
+    return [row["deformity"]] * bool(row["deformity"]) + [
+        note for column in ("density_doubts", "notes") for note in row[column].split(SEPARATOR) if note
+    ]
+
+
 def _verdict(certainty: str, measured: Mapping[str, Any]) -> str:
     if not measured["vertebrae"]:
         return "No vertebra was found."
@@ -123,16 +139,18 @@ def _verdict(certainty: str, measured: Mapping[str, Any]) -> str:
     }.get(certainty, "The names cannot be known from this field of view, nor the measures that are defined by names.")
 
 
-def _curve(scan: Mapping[str, str], name: str, column: str, unit: str) -> dict[str, str]:
+def _curve(scan: Mapping[str, str], name: str, column: str, unit: str, published: str) -> dict[str, str]:
     suffix = "hu" if unit == " HU" else "deg"
     value = _cell(scan, (f"{column}_{suffix}", f"{column}_uncertainty_{suffix}"))
     why = {part.split(": ", 1)[0].lower(): part for part in scan["scan_notes"].split("; ")}
     key = {"cobb": "cobb angle", "l1_l4": "l1-l4 density", "kyphosis": "kyphosis"}.get(column, name.lower())
+    shown = {"name": name, "value": "", "sure": "", "published": published}
     if not value:
-        return {"name": name, "value": "", "between": why.get(key, "").partition(": ")[2], "sure": ""}
+        return {**shown, "between": why.get(key, "").partition(": ")[2]}
     side = f", convex to the {scan['cobb_convex']}, apex {scan['cobb_apex']}" if column == "cobb" else ""
     between = scan.get(f"{column}_between", "") + side
-    return {"name": name, "value": value + unit, "between": between, "sure": scan.get(f"{column}_name_probability", "")}
+    sure = scan.get(f"{column}_name_probability", "")
+    return {**shown, "value": value + unit, "between": between, "sure": sure}
 
 
 def _cell(row: Mapping[str, str], names: tuple[str, ...]) -> str:

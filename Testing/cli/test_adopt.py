@@ -1,5 +1,6 @@
 """``adopt``, and the files that are written for other programs."""
 
+import csv
 import json
 
 import numpy as np
@@ -10,7 +11,12 @@ from scipy import ndimage
 
 from SpineSegmentationLib import cli
 from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.foreign.masks import mask_of
 from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.measures import column
+from SpineSegmentationLib.measures.density import Calibration
+from SpineSegmentationLib.results import outputs
 
 FOUND = (Level.T11, Level.T12, Level.L1)
 """What the stand-in labeller says."""
@@ -102,7 +108,7 @@ def test_what_cannot_be_done_is_refused(adopt, labels, tmp_path, capsys, options
     code, array = adopt(labels, *options)
     assert code == 2 and array is None
     assert message in capsys.readouterr().err
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not any((tmp_path / "out").glob("*"))
 
 
 def test_surfaces_and_points_are_written_too(adopt, labels, ct, tmp_path):
@@ -114,3 +120,59 @@ def test_surfaces_and_points_are_written_too(adopt, labels, ct, tmp_path):
     lines = (out / "one_vertebrae.csv").read_text().splitlines()
     assert points.levels == FOUND and lines[0] == "label,x,y,z,confidence" and len(lines) == 4
     assert lines[1].startswith(f"T11,{points[Level.T11].position[0]:.3f},")
+
+
+def test_many_scans_with_a_folder_of_their_masks(called, two, labels, ct, tmp_path, capsys):
+    masks, out = tmp_path / "masks", tmp_path / "out"
+    (masks / "two").mkdir(parents=True)
+    for name, array in (("one_seg.nii.gz", labels), ("two/vertebrae_T12.nii.gz", labels == Level.T12)):
+        image = sitk.GetImageFromArray(array.astype(np.uint8))
+        image.CopyInformation(ct)
+        sitk.WriteImage(image, str(masks / name))
+    sitk.WriteImage(ct, str(masks / "one_ct.nii.gz"))
+    words = ["adopt", str(two), "--mask", str(masks), "--output", str(out)]
+    assert cli.main(words) == 0
+    written = {
+        name: np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(out / f"{name}_seg-vert_msk.nii.gz"))))
+        for name in ("one", "two")
+    }
+    assert {name: set(codes) - {0} for name, codes in written.items()} == {"one": set(FOUND), "two": {Level.T12}}
+    with (out / "cohort" / "scans.csv").open(newline="") as lines:
+        assert [row["scan"] for row in csv.DictReader(lines)] == ["one", "two"]
+    # Done before; then one is without a mask, which is said and stops nothing.
+    capsys.readouterr()
+    assert cli.main(words) == 0 and capsys.readouterr().err.count("done before, skipped") == 2
+    (masks / "one_seg.nii.gz").unlink()
+    assert cli.main([*words, "--overwrite", "--unchecked"]) == 1
+    told = capsys.readouterr()
+    assert f"one: error: {masks} holds no mask for one; its name must begin with the scan's" in told.err
+    assert told.out.startswith("two: T12 -> ")
+
+
+@pytest.mark.parametrize("option", [("--shift", "1"), ("--rename", "L1=L2"), ("--redo", "L1"), ("--series", "1.2")])
+def test_what_belongs_to_one_scan_is_refused_for_many(called, two, tmp_path, capsys, option):
+    words = ["adopt", str(two), "--mask", str(tmp_path), "--output", str(tmp_path / "out"), *option]
+    assert cli.main(words) == 2
+    assert f"{option[0]} belongs to one scan, and 2 were given" in capsys.readouterr().err
+
+
+def test_which_mask_is_of_a_scan(tmp_path):
+    for name in ("one_seg.nii.gz", "one2.nii.gz", "one_ct.nii.gz", "one.txt", "two-a.nrrd", "two_b.nrrd"):
+        (tmp_path / name).touch()
+    assert mask_of(tmp_path, "one").name == "one_seg.nii.gz"
+    assert mask_of(tmp_path, "ONE2").name == "one2.nii.gz"
+    with pytest.raises(SpineError, match=r"holds 2 masks for two: two-a.nrrd, two_b.nrrd"):
+        mask_of(tmp_path, "two")
+    with pytest.raises(SpineError, match="must be a folder with a mask for each scan"):
+        mask_of(tmp_path / "one.txt", "one")
+
+
+def test_the_calibration_is_used_and_recorded(adopt, labels, tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setattr(outputs, "measure", lambda *args: used.append(args[-1]) or column.measure(*args))
+    assert adopt(labels, "--unchecked", "--calibration", "0.8,-10")[0] == 0
+    assert used == [Calibration(0.8, -10)]
+    assert json.loads((tmp_path / "out" / "one_run.json").read_text())["given"]["calibration"] == [0.8, -10]
+    assert adopt(labels, "--unchecked", "--overwrite", "--calibration", "0,1")[0] == 2
+    with pytest.raises(SystemExit):
+        adopt(labels, "--calibration", "0.8")

@@ -70,7 +70,7 @@ def test_a_turned_and_moved_vertebra_has_the_same_heights(angles, shift):
     heights = [height.value for height in found.heights.all]
     assert heights == pytest.approx([18, 21, 24], abs=0.9)
     frame = found.body.frame
-    assert frame.up @ turn[:, 2] > np.cos(np.deg2rad(2)) and frame.left @ turn[:, 0] > np.cos(np.deg2rad(2))
+    assert frame.up @ turn[:, 2] > np.cos(np.deg2rad(2)) and frame.left @ turn[:, 0] > np.cos(np.deg2rad(2.5))
     assert np.linalg.norm(frame.origin - middle) < 0.8
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_defined_is_missing_with_a_reason():
 
 
 def test_slices_too_thick_leave_numbers_out():
-    mask, ct = block(grid((1.0, 1.0, 6.0), (80, 70, 16)))
+    mask, ct = block(grid((1.0, 1.0, 10.0), (80, 70, 12)))
     found = measure(ct, mask, one())
     assert "too long" in found.vertebrae[0].heights.anterior.why and found.vertebrae[0].width
     assert found.deformities[L.L3].grade is None
@@ -206,8 +206,8 @@ def test_the_verdict_on_the_names_bounds_how_sure_measures_are():
     ],
 )
 def test_phantoms_against_their_known_dimensions(first, last, spacing, direction):
-    """Tolerances: middle height 0.7 mm, depth 1.2 mm, width 2 mm (cervical 7 mm: the transverse processes spring from
-    the sides of the body, and their roots count), density 20 %, axes 3 degrees."""
+    """Tolerances: middle height 0.7 mm, depth 1.2 mm, width 2 mm (cervical 2.5 mm: the transverse processes spring
+    from the sides of the body), density 20 %, axes 3 degrees."""
     spec = PhantomSpec(seed=8, first=first, last=last, degeneration=0.0, noise=5.0, margin=45, field=(150, 170))
     phantom = make_phantom(spec, spacing, direction=None if direction is None else tuple(direction.ravel()))
     column = build_column(spec, np.random.default_rng(np.random.SeedSequence(spec.seed).spawn(4)[0]))
@@ -218,7 +218,7 @@ def test_phantoms_against_their_known_dimensions(first, last, spacing, direction
         # The end-plates are sunken, most so in the middle; the back is flattened.
         assert vertebra.heights.middle.value == pytest.approx(member.size.height - 2 * member.sunken, abs=0.7)
         assert vertebra.body.width == pytest.approx(
-            waist * member.size.width, abs=7 if level.region == "cervical" else 2
+            waist * member.size.width, abs=2.5 if level.region == "cervical" else 2
         )
         assert vertebra.body.depth == pytest.approx((waist - 0.05) * member.size.depth, abs=1.2)
         marrow = spec.trabecular * (1.25 if member.place < 7 else 1)

@@ -12,7 +12,7 @@ from SpineSegmentationLib.measures.alignment import Stance, kyphosis, largest_co
 from SpineSegmentationLib.measures.body import EndPlate
 from SpineSegmentationLib.measures.column import KYPHOTIC
 from SpineSegmentationLib.measures.density import Calibration, Density, statement_on_bmd, statement_on_l1
-from SpineSegmentationLib.measures.fracture import deformities, grade_of, loss
+from SpineSegmentationLib.measures.fracture import deformities, grade_of, grades_of, loss
 from SpineSegmentationLib.measures.frame import Frame
 from SpineSegmentationLib.measures.heights import Heights, no_heights
 from SpineSegmentationLib.measures.quantity import Quantity, combined, missing
@@ -92,8 +92,17 @@ def test_grades_that_cannot_be_given_say_why():
     pair = deformities({L.T9: heights(20, 19, 21), L.T10: heights(20, 19, 21)})
     assert pair[L.T9].grade is None and "too few sound neighbours" in pair[L.T9].why
     assert deformities({L.L5: heights(20, 19, 21)})[L.L5].why == "Genant's method covers T4 to L4"
-    thick = {level: heights(*(h.value for h in one.all), error=1.9) for level, one in column_of({}).items()}
-    assert "thick" in deformities(thick)[L.T10].why
+    doubtful = deformities(column_of({L.T10: heights(22 * 0.75, 21 * 0.95, 23 * 0.95)}))[L.T10]
+    assert doubtful.grade is None and doubtful.why == "a loss of 25 ± 3 % may be grade 1 or 2"
+
+
+def test_how_probable_grades_are_by_hand():
+    # Phi(1) = 0.8413, Phi(-1) = 0.1587, Phi(2) = 0.9772, Phi(-3) = 0.0013; the others are far below every border.
+    losses = Quantity(25, 5), Quantity(0, 0.1), Quantity(-5, 0.1)
+    assert grades_of(losses) == pytest.approx((0.1587, 0.5 - 0.1587, 0.9987 - 0.5, 0.0013), abs=1e-4)
+    # Two that may both be the largest: both stay below 20 with 0.8413 * 0.9772.
+    assert grades_of((Quantity(15, 5), Quantity(10, 5)))[0] == pytest.approx(0.8413 * 0.9772, abs=1e-4)
+    assert sum(grades_of(losses)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +128,7 @@ def plate(sagittal=0.0, coronal=0.0, middle=(0.0, 0.0, 0.0), depth=30.0) -> EndP
     normal /= np.linalg.norm(normal)
     along = np.array([0.0, np.cos(np.deg2rad(sagittal)), np.sin(np.deg2rad(sagittal))])
     middle = np.array(middle, float)
-    return EndPlate(normal, middle - along * depth / 2, middle, middle + along * depth / 2, middle, 0.2)
+    return EndPlate(normal, middle - along * depth / 2, middle, middle + along * depth / 2, middle)
 
 
 def bone(name, upper, lower, middle=(0.0, 0.0, 0.0)) -> Stance:

@@ -84,6 +84,7 @@ def test_the_page_says_what_matters_and_needs_nothing_else(measured):
     assert "Not for clinical use" in page and "The names are doubtful" in page
     assert "T12 L1 L2 (probability 0.20)" in page and "last rib at T12" in page
     assert "case 1 &lt;x&gt;" in page and "slices &lt;missing&gt;" in page and "anduin-labelling (01234567)" in page
+    assert "Jang et al. 2019" in page and "lordosis L1-S1: 37 ± 13° from T12 to S1 lying" in page
     assert "torch 2.13" in page and page.count("<svg") == 2
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     for vertebra in measured.vertebrae:

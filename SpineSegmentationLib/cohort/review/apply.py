@@ -14,6 +14,7 @@ from ...exchange.extras import Extras
 from ...io.ct import read_ct
 from ...io.image_files import read_label_map
 from ...io.values import read_centroids, read_json
+from ...measures.density import Calibration
 from ...numbering import Reading
 from ...pipeline import Result
 from ...results.outputs import write_outputs
@@ -111,7 +112,9 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         extras = Extras.of_names(given.get("extras", ()))
         algorithm = f"Spine Segmentation, {run['system']}"
         more = extras.writers(result.name, scan, changed, new, algorithm, by_hand=True)
-        write_outputs(result.folder, result.name, "segmentation", scan, Result(None, new, changed), run, more)
+        calibration = Calibration(*given["calibration"]) if given.get("calibration") else None
+        named = Result(None, new, changed)
+        write_outputs(result.folder, result.name, "segmentation", scan, named, run, more, calibration)
         # Files called after a vertebra: none may keep a name that it has no more.
         for level in set(old.levels) - set(new.levels):
             for file in (f"{result.name}_{level.name}.{extras.surfaces}", f"{result.name}_frame-{level.name}.tfm"):
