@@ -103,6 +103,7 @@ def report(
         return hd.sr.Comprehensive3DSR(
             evidence=[segmentation, *source.images],
             content=content,
+            is_complete=True,
             **header(301, "Vertebrae, measurements"),
         )
 

@@ -132,6 +132,21 @@ def test_the_validator_finds_no_error(made):
     assert [line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")] == []
 
 
+@pytest.mark.skipif(
+    shutil.which("segimage2itkimage") is None, reason="segimage2itkimage (PyPI: dcmqi) is not installed"
+)
+@pytest.mark.parametrize("name", ["axial", "feet first in the files", "oblique"])
+def test_dcmqi_reads_every_voxel_where_the_truth_is(made, tmp_path, name):
+    folder, _, truth, _ = made(name)
+    words = ["segimage2itkimage", "--inputDICOM", folder / "seg.dcm", "--outputDirectory", tmp_path]
+    subprocess.run([*map(str, words), "--outputType", "nii"], check=True, capture_output=True)
+    expected = sitk.GetArrayFromImage(truth)
+    for number, level in enumerate((Level.T12, Level.L1, Level.L6), 1):
+        segment = sitk.ReadImage(str(tmp_path / f"{number}.nii.gz"))
+        there = sitk.Resample(segment, truth, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+        assert np.array_equal(sitk.GetArrayFromImage(there) > 0, expected == level)
+
+
 def test_a_multi_frame_scan_is_the_source_of_its_frames(tmp_path):
     write_series(tmp_path / "ct")
     legacy = sorted(map(pydicom.dcmread, (tmp_path / "ct").iterdir()), key=lambda one: one.InstanceNumber)

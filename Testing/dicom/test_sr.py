@@ -1,5 +1,6 @@
 """Measurements as a TID 1500 report, read back."""
 
+import json
 import math
 import shutil
 import subprocess
@@ -80,6 +81,27 @@ def test_patient_study_and_frame_are_those_of_the_images(written, parts):
 def test_the_validator_finds_no_error(written):
     said = subprocess.run(["dciodvfy", str(written[0])], capture_output=True, text=True)
     assert [line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")] == []
+
+
+@pytest.mark.skipif(shutil.which("tid1500reader") is None, reason="dcmqi (PyPI) is not installed")
+def test_dcmqi_reads_every_value(written, tmp_path):
+    words = ["tid1500reader", "--inputDICOM", written[0], "--outputMetadata", tmp_path / "sr.json"]
+    subprocess.run([*map(str, words)], check=True, capture_output=True)
+    read = json.loads((tmp_path / "sr.json").read_text())
+    assert read["CompletionFlag"] == "COMPLETE"
+    values = {
+        group["TrackingIdentifier"]: [float(item["value"]) for item in group["measurementItems"]]
+        for group in read["Measurements"]
+    }
+    assert values == {
+        level.name: [value for value in row.values() if math.isfinite(value)] for level, row in TABLE.items()
+    }
+
+
+def test_standard_codes_are_of_columns_that_there_are():
+    units = {column.name: column.unit for column in VERTEBRA_COLUMNS}
+    for column, measure in sr_writer.MEASURES.items():
+        assert measure.unit == sr_writer.UNITS[units[column]]
 
 
 def test_measures_without_a_standard_code_get_a_private_one():
