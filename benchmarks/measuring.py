@@ -19,9 +19,10 @@ def add_stages(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto")
 
 
-def pipeline_of(arguments: argparse.Namespace) -> Pipeline:
-    """The pipeline that the options of :func:`add_stages` describe."""
-    return Pipeline(arguments.system, arguments.device, **{role: getattr(arguments, role) for role in ROLES})
+def pipeline_of(arguments: argparse.Namespace, weights: Path | None = None) -> Pipeline:
+    """The pipeline that the options of :func:`add_stages` describe, with the weights of a folder before the shipped."""
+    stages = {role: getattr(arguments, role) for role in ROLES}
+    return Pipeline(arguments.system, arguments.device, weights=weights, **stages)
 
 
 def measured(pipeline: Pipeline) -> dict[str, dict[str, str]]:

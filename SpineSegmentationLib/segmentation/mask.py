@@ -25,8 +25,11 @@ NEAR = 2.0
 CRUMB = 30
 """mm3 that a piece besides the largest must have, ..."""
 
-SURE = 204
-"""... and the probability, 0.8 in the stored scale, that it must reach."""
+SURE = 191
+"""... its mean probability, 0.75 in the stored scale, ..."""
+
+BEHIND = 12
+"""... and mm by which it lies behind the thickest part of the largest, which is the body."""
 
 Place = tuple[slice, ...]
 Corner = tuple[int, int, int]
@@ -187,7 +190,7 @@ def merge(masks: Mapping[Level, VertebraMask], grid: sitk.Image) -> sitk.Image:
     """The label map on the grid of the scan: the largest probability wins, one connected piece per vertebra.
 
     A vertebra that the border of the scan cuts may hang together beyond it: if its largest piece ends at the border, so
-    may others, as far as the segmenter is sure of them.
+    may processes behind its body, as far as the segmenter is sure of them.
 
     Pieces are judged at 1 mm, where thin processes are still whole, and only then resampled (linear interpolation
     of the probability, one half is the border), so a coarse grid does not cut a process off. Which vertebra wins
@@ -277,7 +280,8 @@ def _wins(masks: Mapping[int, VertebraMask] | list[VertebraMask], own: int, othe
 def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid: sitk.Image) -> VertebraMask:
     """The mask without the voxels that another vertebra wins, and of its pieces the largest.
 
-    Others stay if they and the largest end at the border of the grid, where they can hang together beyond it.
+    Others stay if they and the largest end at the border of the grid, where they can hang together beyond it, and lie
+    behind the body, as processes do: in front of them only the body of a neighbour that nobody listed could be.
     """
     mask = masks[own]
     mine = _wins(masks, own, others)
@@ -287,8 +291,14 @@ def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid
         kept = {int(sizes.argmax()) + 1}
         cut = _cut_off(pieces, mask.corner, grid)
         if kept <= cut:
-            sure = ndimage.maximum(mask.probability, pieces, np.arange(1, count + 1))
-            kept |= {piece for piece in cut if sizes[piece - 1] >= CRUMB and sure[piece - 1] >= SURE}
+            sure = ndimage.mean(mask.probability, pieces, np.arange(1, count + 1))
+            body = ndimage.distance_transform_edt(np.pad(np.isin(pieces, list(kept)), 1)).max(axis=(0, 2)).argmax() - 1
+            behind = [middle[1] - body for middle in ndimage.center_of_mass(mine, pieces, np.arange(1, count + 1))]
+            kept |= {
+                piece
+                for piece in cut
+                if sizes[piece - 1] >= CRUMB and sure[piece - 1] >= SURE and behind[piece - 1] >= BEHIND
+            }
         mine = np.isin(pieces, list(kept))
     return VertebraMask(np.where(mine | (mask.probability < HALF), mask.probability, 0).astype(np.uint8), mask.corner)
 

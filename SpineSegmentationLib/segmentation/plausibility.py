@@ -26,6 +26,25 @@ USUAL = {"cervical": 17.0, "thoracic": 24.0, "lumbar": 35.0}
 SOFT = (-150.0, 1500.0)
 """HU of what is neither air nor metal."""
 
+_THOUSANDS = {
+    "C1": (12.5, 17, 40), "C2": (18.9, 36, 42), "C3": (11, 20, 42), "C4": (11, 19, 42), "C5": (12, 20, 44),
+    "C6": (13, 21, 48), "C7": (14.5, 23, 52), "T1": (19, 26, 53), "T2": (18.4, 29, 54), "T3": (17.9, 30, 55),
+    "T4": (18.3, 31, 55), "T5": (20, 32, 54), "T6": (22, 35, 55), "T7": (24.7, 37, 57), "T8": (26.3, 36, 61),
+    "T9": (29, 35, 64), "T10": (32.7, 32, 66), "T11": (36, 31, 66), "T12": (42, 32, 69), "T13": (44, 33, 71),
+    "L1": (46, 35, 73), "L2": (56, 38, 78), "L3": (62, 39, 78), "L4": (65, 38, 77), "L5": (62, 37, 68),
+    "L6": (60, 36, 66),
+}  # fmt: skip
+TYPICAL = {level: np.array(_THOUSANDS[level.name]) * (1000, 1, 1) for level in COLUMN}
+"""Volume (mm3), height and depth (mm) of masks by level: medians over annotated scans, of the neck over phantoms.
+
+T13 and L6 are as their neighbours."""
+
+BESIDE = 4
+"""So many masks, and so many levels away at most, suggest a size."""
+
+ODD = (1.6, 1.4, 1.4)
+"""Factors by which volume, height and depth may differ from what is suggested."""
+
 STEP = 2.0  # mm, of the grid on which left and right are compared
 
 
@@ -175,6 +194,38 @@ def sizes(label_map: sitk.Image, centroids: Centroids) -> dict[Level, Size]:
         points = frame.local(_lps(label_map, np.argwhere(labels[place] == level), place))
         low, high = np.quantile(points[:, 1:], (0.01, 0.99), axis=0)
         result[level] = Size(len(points) * voxel, *(high - low)[::-1].tolist())
+    return result
+
+
+def unlike_neighbours(found: Mapping[Level, Size]) -> dict[Level, tuple[float, float, float]]:
+    """Volume, height and depth of each mask, divided by what the masks beside it suggest.
+
+    They suggest the usual size of the level (``TYPICAL``) times the factor by which they themselves differ from theirs:
+    the median over the ``BESIDE`` nearest. A mask with fewer than two beside it is left out.
+    """
+    relative = {level: np.log([size.volume, size.height, size.depth]) - np.log(TYPICAL[level])
+                for level, size in found.items()}  # fmt: skip
+    result = {}
+    for level, own in relative.items():
+        others = sorted((abs(other.rank - level.rank), other.rank, other) for other in relative if other is not level)
+        beside = [relative[other] for away, _, other in others[:BESIDE] if away <= BESIDE]
+        if len(beside) >= 2:
+            factors = np.exp(own - np.median(beside, axis=0))
+            result[level] = tuple(float(factor) for factor in factors)
+    return result
+
+
+def odd_sizes(found: Mapping[Level, Size]) -> dict[Level, str]:
+    """The masks that are no size for where they are, each with a word on it: such as "volume 0.55 of"."""
+    result = {}
+    for level, factors in unlike_neighbours(found).items():
+        odd = [
+            f"{name} {factor:.2f}"
+            for name, factor, limit in zip(("volume", "height", "depth"), factors, ODD, strict=True)
+            if not 1 / limit <= factor <= limit
+        ]
+        if odd:
+            result[level] = ", ".join(odd)
     return result
 
 

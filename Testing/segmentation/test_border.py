@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
-from SpineSegmentationLib.segmentation.mask import CRUMB, VertebraMask, bounds, merge
+from SpineSegmentationLib.segmentation.mask import VertebraMask, bounds, merge
 
 EVERYWHERE = np.ones((3, 3, 3))
 
@@ -36,31 +36,53 @@ def merged(voxels, grid, probability=0.95):
     return sitk.GetArrayFromImage(merge({Level.L4: mask}, grid)) > 0
 
 
+def block(shape, *slices):
+    voxels = np.zeros(shape, bool)
+    voxels[slices] = True
+    return voxels
+
+
+def tilts(voxels):
+    """As it is, and leaning 25 degrees forwards and backwards, as vertebrae in the neck and above the sacrum do."""
+    yield voxels
+    for angle in (-25, 25):
+        turned = ndimage.rotate(voxels.astype(np.float32), angle, axes=(0, 1), order=1) >= 0.5
+        yield np.pad(turned[bounds(turned)], 6)
+
+
 def cuts(voxels):
-    """Every third plane across each axis, both sides kept in turn, as a place that holds at least a third."""
+    """Every fourth plane across each axis, both sides kept in turn, as a place that holds the middle of the body."""
+    middle = np.unravel_index(ndimage.distance_transform_edt(voxels).argmax(), voxels.shape)
     for axis in range(3):
-        for plane in range(8, voxels.shape[axis] - 8, 3):
-            for side in (slice(plane, None), slice(None, plane)):
-                place = [slice(None)] * 3
-                place[axis] = side
-                if voxels[tuple(place)].sum() >= voxels.sum() / 3:
-                    yield tuple(place)
+        for plane in range(8, voxels.shape[axis] - 8, 4):
+            place = [slice(None)] * 3
+            place[axis] = slice(None, plane) if middle[axis] < plane else slice(plane, None)
+            yield tuple(place)
 
 
 @pytest.mark.parametrize("level", [Level.C5, Level.T8, Level.L4])
 def test_cut_at_any_plane_a_vertebra_keeps_what_is_seen_of_it(truth, level):
-    voxels = truth[level]
     apart = 0
-    for place in cuts(voxels):
+    for voxels, place in ((tilted, place) for tilted in tilts(truth[level]) for place in cuts(tilted)):
         seen = voxels[place]
-        pieces, count = ndimage.label(seen, EVERYWHERE)
-        crumbs = [n for n in range(1, count + 1) if (pieces == n).sum() < CRUMB]
         grid = lattice(seen, [side.start or 0 for side in place])
         cut = np.zeros_like(voxels)
         cut[place] = seen  # a network sees air beyond the scan
-        np.testing.assert_array_equal(merged(cut, grid), seen & ~np.isin(pieces, crumbs))
-        apart += count - len(crumbs) > 1
-    assert apart >= 3  # of these cuts left more than one piece
+        kept = merged(cut, grid)
+        assert not (kept & ~seen).any()
+        # Across the body, ends of cervical transverse processes may lie beside it and not behind.
+        assert (seen & ~kept).sum() <= (0.06 if place[1] != slice(None) else 0.002) * seen.sum(), place
+        pieces, _ = ndimage.label(seen, EVERYWHERE)
+        apart += np.bincount(pieces.ravel())[1:].max() < 0.98 * seen.sum()
+    assert apart >= 1  # the largest piece alone would not do
+
+
+def test_the_body_of_a_neighbour_that_nobody_listed_is_no_piece():
+    body = block((40, 60, 40), slice(0, 20), slice(10, 26), slice(10, 30))
+    arch = block((40, 60, 40), slice(0, 12), slice(26, 40), slice(14, 26))
+    process = block((40, 60, 40), slice(0, 6), slice(44, 54), slice(16, 24))
+    other = block((40, 60, 40), slice(30, 40), slice(4, 18), slice(10, 30))
+    np.testing.assert_array_equal(merged(body | arch | process | other, lattice(body)), body | arch | process)
 
 
 def test_oblique_scans_are_cut_alike(truth):
@@ -83,12 +105,6 @@ def test_oblique_scans_are_cut_alike(truth):
     assert min(kept) > 0.97, kept
 
 
-def block(shape, *slices):
-    voxels = np.zeros(shape, bool)
-    voxels[slices] = True
-    return voxels
-
-
 def test_inside_the_scan_there_is_one_piece():
     body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
     beside = block((30, 30, 30), slice(8, 14), slice(23, 27), slice(8, 14))
@@ -102,10 +118,10 @@ def test_pieces_at_the_border_go_where_the_vertebra_itself_does_not_reach_it():
 
 
 def test_crumbs_and_what_the_segmenter_doubts_go_from_the_border_too():
-    body = block((30, 30, 30), slice(0, 20), slice(8, 20), slice(8, 20))
-    crumb = block((30, 30, 30), slice(0, 2), slice(24, 27), slice(8, 11))
+    body = block((30, 44, 30), slice(0, 20), slice(4, 16), slice(8, 20))
+    crumb = block((30, 44, 30), slice(0, 2), slice(34, 37), slice(8, 11))
     np.testing.assert_array_equal(merged(body | crumb, lattice(body)), body)
-    doubted = block((30, 30, 30), slice(0, 6), slice(24, 30), slice(8, 14))
+    doubted = block((30, 44, 30), slice(0, 6), slice(34, 40), slice(8, 14))
     probability = body * 0.95 + doubted * 0.7
     np.testing.assert_array_equal(merged(probability, lattice(body), 1.0), body)
-    np.testing.assert_array_equal(merged(body + doubted, lattice(body)), body | doubted)
+    np.testing.assert_array_equal(merged(body | doubted, lattice(body)), body | doubted)
