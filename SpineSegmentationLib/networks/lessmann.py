@@ -19,7 +19,8 @@ def two_convolutions(dims: int, inside: int, outside: int) -> nn.Sequential:
 class Compression(nn.Module):
     """The compression path continued to a single value (sections 3.4 and 3.5).
 
-    ``forward``: the coarsest features (N, inside, z, y, x) to (N,).
+    ``forward``: the coarsest features (N, inside, z, y, x) to (N,), in float32: the volumes become smaller than the
+    kernels, which bfloat16 gradients on processors do not survive (see :class:`payer_unet.Convolution`).
     """
 
     def __init__(self, inside: int, channels: int, steps: int) -> None:
@@ -28,9 +29,11 @@ class Compression(nn.Module):
         self.dense = nn.Linear(channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        for step in self.steps:
-            features = functional.max_pool3d(step(features), 2, ceil_mode=True)
-        return self.dense(features.flatten(2).amax(2).float())[:, 0]
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            for step in self.steps:
+                features = functional.max_pool3d(step(features), 2, ceil_mode=True)
+            return self.dense(features.flatten(2).amax(2))[:, 0]
 
 
 class IterativeFCN(nn.Module):

@@ -106,7 +106,7 @@ class AttentionTask(_SpineTask):
 
     def loss(self, network: nn.Module, batch: list[Sample]) -> Tensor:
         device = next(network.parameters()).device
-        image = normalise_hu(torch.stack([one.hu[:, :, 0] for one in batch]))[:, None].to(device)
+        image = normalise_hu(torch.stack([one.hu[:, :, 0].float() for one in batch]))[:, None].to(device)
         spine = torch.stack([one.spine[:, :, 0] for one in batch]).float()[:, None].to(device)
         share = functional.avg_pool2d(spine, round(REGION / self.spacing))
         logits = network(image.contiguous(memory_format=torch.channels_last))
@@ -125,6 +125,6 @@ class SpineMaskTask(_SpineTask):
 
     def loss(self, network: nn.Module, batch: list[Sample]) -> Tensor:
         device = next(network.parameters()).device
-        image = normalise_hu(torch.stack([one.hu for one in batch]))[:, None].to(device)
+        image = normalise_hu(torch.stack([one.hu.float() for one in batch]))[:, None].to(device)
         spine = torch.stack([one.spine for one in batch]).float()[:, None].to(device)
         return dice_loss(network(image.contiguous(memory_format=torch.channels_last_3d)).float().sigmoid(), spine)

@@ -212,7 +212,7 @@ def tensors(batch: list[Patch], device: torch.device) -> tuple[Tensor, Tensor, T
     """Normalised image, memory, target and weight of a batch, each (N, 1, z, y, x), float32."""
     layout = torch.channels_last_3d
     image = normalise_hu(torch.stack([patch.hu for patch in batch]))
-    parts = [torch.stack([getattr(patch, name) for patch in batch]).float() for name in ("memory", "target", "weight")]
+    parts = [torch.stack([getattr(patch, name).float() for patch in batch]) for name in ("memory", "target", "weight")]
     image, memory, target, weight = (
         part[:, None].to(device).contiguous(memory_format=layout) for part in (image, *parts)
     )
