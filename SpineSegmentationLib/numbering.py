@@ -52,14 +52,19 @@ class Numbering:
         certainty: as calibrated on people that no training saw (docs/results.md).
         readings: the best, which the centroids bear, and the second-best if there is one; each names every centroid.
         evidence: what was seen, in words, such as ``"last rib at T12 on both sides"``.
+        sacrum: the centre of S1's body (LPS mm) where it was seen.
     """
 
     certainty: Certainty
     readings: tuple[Reading, ...]
     evidence: tuple[str, ...] = ()
+    sacrum: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "certainty", Certainty(self.certainty))
+        if self.sacrum is not None:
+            x, y, z = (float(value) for value in self.sacrum)
+            object.__setattr__(self, "sacrum", (x, y, z))
         object.__setattr__(self, "readings", tuple(self.readings))
         object.__setattr__(self, "evidence", tuple(self.evidence))
         if len({len(reading.levels) for reading in self.readings}) > 1:

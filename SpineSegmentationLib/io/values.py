@@ -156,7 +156,12 @@ def numbering_json(numbering: Numbering) -> dict:
         {"levels": [level.name for level in reading.levels], "probability": reading.probability}
         for reading in numbering.readings
     ]
-    return {"certainty": numbering.certainty.value, "readings": readings, "evidence": list(numbering.evidence)}
+    return {
+        "certainty": numbering.certainty.value,
+        "readings": readings,
+        "evidence": list(numbering.evidence),
+        "sacrum": list(numbering.sacrum) if numbering.sacrum else None,
+    }
 
 
 def parse_numbering(value: Any) -> Numbering:
@@ -170,7 +175,8 @@ def parse_numbering(value: Any) -> Numbering:
             Reading(tuple(Level[name] for name in reading["levels"]), float(reading["probability"]))
             for reading in value["readings"]
         ]
-        return Numbering(value["certainty"], tuple(readings), tuple(map(str, value["evidence"])))
+        evidence, sacrum = tuple(map(str, value["evidence"])), value.get("sacrum")
+        return Numbering(value["certainty"], tuple(readings), evidence, sacrum)
     except (KeyError, TypeError, ValueError) as error:
         raise SpineError(f"the verdict on the names (numbering) cannot be understood: {error!r}") from None
 

@@ -16,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..anatomy import COLUMN, S1, Level
+from ..anatomy import COLUMN, Level
 from ..headway import portion
 from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
@@ -34,6 +34,7 @@ HEATMAPS, PROJECTIONS, CONTEXT, PATCHES = (0.0, 0.25), (0.25, 0.65), (0.65, 0.7)
 SURE_OF_ONE = 0.5  # a column of which no vertebra is this likely to be one is none
 AIR_BELOW = -300.0  # HU
 NEUTRAL = 0.7  # probability of a vertebra that only the patches show
+SACRAL = 1.5  # log odds of S1's body where there is some body: the projections do not tell
 SUREST = 5.0  # nats: more than this no patch can say against a body
 
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
@@ -111,8 +112,12 @@ class CombinedLabeller:
         seen = {p.level: patch_at[p.position] for p in column if p.position in patch_at}
         if max(one.probability for one in patch_of if one.position in {p.position for p in column}) < SURE_OF_ONE:
             return Centroids()
-        found = landmarks(column.levels, seen)
-        found = found._replace(against=(*found.against, *open_ends(ct, column)))
+        sacrum = column.numbering.sacrum
+        found = landmarks(column.levels, seen, None if sacrum is None else patch_at[sacrum])
+        unseen = [
+            f"no vertebra was recognised where {level.name} is put" for level in column.levels if level not in seen
+        ]
+        found = found._replace(against=(*found.against, *unseen, *open_ends(ct, column)))
         certainty = column.numbering.certainty
         if certainty is Certainty.CERTAIN and (not found.anchored or found.against):
             certainty = Certainty.DOUBTFUL
@@ -166,14 +171,14 @@ def _is_tissue(ct: sitk.Image, position: np.ndarray) -> bool:
 def heard(one: Candidate, patch: Evidence, heights: np.ndarray, worth: Worth = WORTH) -> Candidate:
     """A candidate with what its surroundings (a single row of evidence) and its height (27,) say.
 
-    A place that the patch takes for no body's centre, or for S1, is doubted.
+    A place that the patch takes for no body's centre is doubted.
     """
     chance = np.log(len(heights))
     evidence = worth.patch * (patch.levels + chance) + worth.context * (heights + chance)
-    odds = max(min(float(patch.vertebra), 0.0), -SUREST) - np.logaddexp(0, _odds(np.exp(patch.levels[S1])))
+    doubt = worth.body * max(min(float(patch.vertebra), 0.0), -SUREST)
     p = float(np.clip(one.probability, 1e-3, 1 - 1e-3))
-    probability = 1 / (1 + np.exp(-(_odds(p) + worth.body * odds)))
-    return replace(one, probability=float(probability), evidence=evidence[: len(COLUMN)])
+    probability = 1 / (1 + np.exp(-(_odds(p) + doubt)))
+    return replace(one, probability=float(probability), evidence=evidence, sacral=SACRAL + doubt)
 
 
 def _odds(probability: float) -> float:

@@ -1,4 +1,4 @@
-"""Distances between neighbouring vertebrae, and what an unusual column costs."""
+"""Distances between neighbouring vertebrae, and how likely one is."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ DISTANCE = dict(
 )
 BETWEEN_PEOPLE = 0.17  # relative standard deviation of a distance
 WITHIN_PERSON = 0.17  # the same once the size of this person is known
-VARIANT = 4.0  # cost (nats) of T13, of L6, of a missing T12
 
 
-def is_variant(upper: Level, lower: Level) -> bool:
-    """Whether the step from one level to the next below makes a column of an unusual number of vertebrae."""
-    return lower.is_transitional or (upper, lower) == (Level.T11, Level.L1)
+LAST = (Level.L4, Level.L5, Level.L6)
+"""Levels that S1 may follow."""
 
 
 def score(distance: float, expected: NDArray, spread: float) -> NDArray[np.float64]:

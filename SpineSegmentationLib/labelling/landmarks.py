@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..anatomy import Level
+from ..anatomy import S1, Level
 from .evidence import Evidence
 
 SEEN = 0.5  # nats: least log odds of a rib or the sacrum to speak of it
 APART = 1.0  # nats: by which the last rib must be surer than one at the next vertebra
 CONTRADICTS = 2.0  # nats: least log odds, on both sides, to speak of a rib where there should be none, or of none
-SHARE = 0.5  # least share of C1 and C2 in a patch to speak of the dens
+SHARE = 0.5  # least share of C1 and C2, or of S1, in a patch to tell them by their shape
 
 
 class Landmarks(NamedTuple):
@@ -34,12 +34,13 @@ class Landmarks(NamedTuple):
         return (*(self.seen or (none,)), *(f"but {phrase}" for phrase in self.against))
 
 
-def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> Landmarks:
+def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence], sacrum: Evidence | None = None) -> Landmarks:
     """The landmarks of a named column.
 
     Args:
         levels: of the column from the head down.
         seen: the evidence at those levels that were looked at (single rows).
+        sacrum: that at the place below them that was told to be S1.
     """
     found = []
     top = [level for level in (Level.C1, Level.C2) if level in seen and _share(seen[level], (0, 1)) >= SHARE]
@@ -51,7 +52,10 @@ def landmarks(levels: Sequence[Level], seen: Mapping[Level, Evidence]) -> Landma
     for last, below in _last_thoracic(levels):
         if last in seen and below in seen and _ends(seen[last], seen[below]):
             found.append(f"last rib at {last.name} {_sides(seen[last])}")
-    if levels and levels[-1] in seen and levels[-1].region == "lumbar" and seen[levels[-1]].sacrum > SEEN:
+    told = sacrum is not None and _share(sacrum, (S1,)) >= SHARE
+    if levels and levels[-1] in seen and levels[-1].region == "lumbar":
+        told = told or bool(seen[levels[-1]].sacrum > SEEN)
+    if told:
         found.append(f"sacrum below {levels[-1].name}")
         anchors += 1
     against = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from ..anatomy import COLUMN, S1, Level
+from ..anatomy import COLUMN, S1, STANDARD, Level
 
 
 def _column(*left_out: Level) -> tuple[int, ...]:
@@ -21,6 +22,46 @@ COLUMNS = {
     "four lumbar": _column(Level.T13, Level.L5, Level.L6),
 }
 """The kinds of column people have, as ranks in ``COLUMN`` from the head down, ended by ``S1``."""
+
+VARIANT = 4.0  # cost (nats) of a column of 11 or 13 thoracic, 4 or 6 lumbar vertebrae
+SEEN_OFF = 3.0  # cost of a chest whose vertebrae all look like their neighbours'
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a column may be seen.
+
+    Attributes:
+        ranks: of its members, as in ``COLUMNS``.
+        alike: what each may look like beside its own rank, most often just that.
+        cost: in nats, where members that may look like others are shown.
+    """
+
+    ranks: tuple[int, ...]
+    alike: tuple[int, ...]
+    cost: float
+
+
+def _kind(column: str, looks: dict[Level, Level], cost: float) -> Kind:
+    ranks = {level.rank: other.rank for level, other in looks.items()}
+    return Kind(COLUMNS[column], tuple(ranks.get(rank, rank) for rank in COLUMNS[column]), cost)
+
+
+_MIDDLE = STANDARD[STANDARD.index(Level.T4) : STANDARD.index(Level.L4)]
+_HIGHER, _LOWER = ({level: STANDARD[STANDARD.index(level) + step] for level in _MIDDLE} for step in (-1, 1))
+
+KINDS = (
+    _kind("usual", {}, 0.0),
+    _kind("usual", _HIGHER, SEEN_OFF),
+    _kind("usual", _LOWER, SEEN_OFF),
+    _kind("thirteen thoracic", {Level.T11: Level.T10, Level.T12: Level.T11, Level.T13: Level.T12}, VARIANT),
+    _kind("eleven thoracic", {Level.T9: Level.T10, Level.T10: Level.T11, Level.T11: Level.T12}, VARIANT),
+    _kind("six lumbar", {Level.L4: Level.L3, Level.L5: Level.L4, Level.L6: Level.L5}, VARIANT),
+    _kind("four lumbar", {Level.L2: Level.L3, Level.L3: Level.L4, Level.L4: Level.L5}, VARIANT),
+)
+"""The usual column; the same, should the networks take all of a tall or a short chest for one level off, as they err
+together there and rarely where a landmark is; and the others, whose last vertebra with ribs looks like T12, and whose
+last above the sacrum like L5, whatever their numbers."""
 
 
 @cache

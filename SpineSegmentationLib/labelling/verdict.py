@@ -10,31 +10,55 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy import COLUMN, S1
 from ..numbering import Certainty, Numbering, Reading
-from .distances import DISTANCE, VARIANT, is_variant, score
-from .readings import COLUMNS, readings
-from .readings import usual as is_usual
+from .distances import DISTANCE, score
+from .readings import COLUMNS, KINDS
 
 TEMPERATURE = 1.25
 OFF_BY_ONE = 0.05  # share of views of people unseen in training that were named one level off as a whole
 CERTAIN, DOUBTFUL = 0.92, 0.6  # least probability of the best reading to be called so
 
 
+class Ways(NamedTuple):
+    """Ways to name so many neighbours.
+
+    Attributes:
+        ranks: (R, count) in ``COLUMN``, S1 at the end of some; ``looks``: what each may look like, most often its own.
+        cost: (R,) in nats, of kinds that are not the usual one where they differ from it.
+    """
+
+    ranks: NDArray[np.int_]
+    looks: NDArray[np.int_]
+    cost: NDArray[np.float64]
+
+
 @cache
-def ways(count: int, usual: bool) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """The ways (R, count) to name so many neighbours, as ranks in ``COLUMN``, and the cost (R,) of unusual columns."""
-    kept = ~(readings(count) == S1).any(1)
-    if usual:
-        kept &= is_usual(count)
-    found = readings(count)[kept]
-    steps = [[is_variant(COLUMN[a], COLUMN[b]) for a, b in itertools.pairwise(way)] for way in found]
-    first = np.array([COLUMN[way[0]].is_transitional for way in found])
-    return found, VARIANT * (np.array(steps, float).reshape(len(found), -1).sum(1) + first)
+def ways(count: int, usual: bool) -> Ways:
+    """The ways to name ``count`` neighbours of which the first is a vertebra; one name may come in several columns."""
+    found = []
+    for kind in KINDS:
+        if usual and kind.ranks != COLUMNS["usual"]:
+            continue
+        for start in range(max(len(kind.ranks) - max(count, 2) + 1, 0)):
+            members = slice(start, start + count)
+            differs = kind.ranks[members] != kind.alike[members]
+            if differs or not kind.cost:
+                found.append((kind.ranks[members], kind.alike[members], kind.cost if differs else 0.0))
+    ranks, seen, cost = zip(*found, strict=True) if found else ((), (), ())
+    shape = (-1, count)
+    return Ways(np.array(ranks, int).reshape(shape), np.array(seen, int).reshape(shape), np.array(cost, float))
+
+
+def mixed(row: NDArray, ranks: Sequence[int] | NDArray[np.int_], alike: Sequence[int] | NDArray[np.int_]) -> NDArray:
+    """What a row of nats (27,) says for ranks that may look like others: the networks share a likeness between both."""
+    own, other = row[np.asarray(ranks)], row[np.asarray(alike)]
+    return np.where(np.equal(ranks, alike), own, np.logaddexp(own, other))
 
 
 def verdict(
@@ -42,18 +66,20 @@ def verdict(
 ) -> tuple[Numbering, list[float]]:
     """The verdict on a column, and the probability of each vertebra's name in the best reading.
 
+    Where the best way to name them ends with S1, the readings name those above it.
+
     Args:
-        rows: what speaks for each level of ``COLUMN``, in nats (26,), for every vertebra from the head down; None for
-            one that no candidate showed.
+        rows: what speaks for each level of ``COLUMN`` and for S1, in nats (27,), for every vertebra from the head down;
+            None for one that no candidate showed.
         positions: (N, 3) LPS mm.
         size, spread: of this person, as :func:`distances.score` expects distances.
         usual: whether to take it that the person has twelve thoracic and five lumbar vertebrae.
     """
-    found, cost = ways(len(rows), usual)
+    found, seen, cost = ways(len(rows), usual)
     scores = -cost
-    for column, row in zip(found.T, rows, strict=True):
+    for column, alike, row in zip(found.T, seen.T, rows, strict=True):
         if row is not None:
-            scores = scores + row[column]
+            scores = scores + mixed(row, column, alike)
     length = np.array([DISTANCE[level] for level in COLUMN])
     shown = [i for i, row in enumerate(rows) if row is not None]
     for a, b in itertools.pairwise(shown):
@@ -65,10 +91,21 @@ def verdict(
     if beside.any():
         share = np.where(beside, np.exp(scores - scores[beside].max()), 0.0)
         probability = (1 - OFF_BY_ONE) * probability + OFF_BY_ONE * share / share.sum()
-    order = np.argsort(-probability, kind="stable")[:2]
-    best = [Reading(tuple(COLUMN[rank] for rank in found[i]), float(min(probability[i], 1.0))) for i in order]
-    confidences = [float(min(probability[column == column[order[0]]].sum(), 1.0)) for column in found.T]
+    best_way = found[int(np.argmax(probability))]
+    named = len(rows) - int(best_way[-1] == S1)
+    shares = _of_each(found[:, :named], probability)
+    best = [Reading(tuple(COLUMN[rank] for rank in way), min(share, 1.0)) for way, share in shares[:2]]
+    confidences = [float(min(probability[column == best_way[i]].sum(), 1.0)) for i, column in enumerate(found.T)]
     return Numbering(_certainty(best[0].probability), tuple(best)), confidences
+
+
+def _of_each(found: NDArray[np.int_], probability: NDArray[np.float64]) -> list[tuple[tuple[int, ...], float]]:
+    """The different rows of ``found`` (R, N) that name vertebrae alone and their probabilities, the likeliest first."""
+    total: dict[tuple[int, ...], float] = {}
+    for way, share in zip(found.tolist(), probability.tolist(), strict=True):
+        if S1 not in way:
+            total[tuple(way)] = total.get(tuple(way), 0.0) + share
+    return sorted(total.items(), key=lambda one: -one[1])
 
 
 def _one_off(found: NDArray[np.int_], way: NDArray[np.int_]) -> NDArray[np.bool_]:

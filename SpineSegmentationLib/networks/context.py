@@ -28,7 +28,7 @@ class ContextNet(nn.Module):
         for dilation in (1, 2, 4, 8, 12):
             layers += [
                 nn.Conv1d(inside, hidden, 3, padding=dilation, dilation=dilation, bias=False),
-                nn.GroupNorm(8, hidden),
+                nn.BatchNorm1d(hidden),
                 nn.ReLU(inplace=True),
             ]
             inside = hidden
@@ -40,7 +40,7 @@ class ContextNet(nn.Module):
         for inside, outside in zip((VIEWS, *widths), widths, strict=False):
             layers += [
                 nn.Conv2d(inside, outside, 3, stride=(1, 2), padding=1, bias=False),
-                nn.GroupNorm(8, outside),
+                nn.BatchNorm2d(outside),
                 nn.ReLU(inplace=True),
             ]
         return nn.Sequential(*layers)

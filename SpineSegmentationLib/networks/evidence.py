@@ -29,22 +29,12 @@ class Answers(NamedTuple):
     sacrum: Tensor
 
 
-class Residual(nn.Module):
-    """Convolutions whose result is added to what came in."""
-
-    def __init__(self, channels: int, depth: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(depth):
-            layers += [
-                nn.Conv3d(channels, channels, 3, padding=1, bias=False),
-                nn.GroupNorm(8, channels),
-                nn.ReLU(inplace=True),
-            ]
-        self.body = nn.Sequential(*layers[:-1])
-
-    def forward(self, features: Tensor) -> Tensor:
-        return torch.relu(features + self.body(features))
+def _convolution(inside: int, outside: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv3d(inside, outside, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm3d(outside),
+        nn.ReLU(inplace=True),
+    ]
 
 
 class EvidenceNet(nn.Module):
@@ -54,29 +44,25 @@ class EvidenceNet(nn.Module):
     neighbouring levels learn from each other.
     """
 
-    WIDTHS = {"paper": (32, 64, 128, 160), "compact": (16, 32, 48, 64)}
+    WIDTHS = {"paper": (32, 64, 128, 256), "compact": (16, 32, 64, 128)}
 
     def __init__(self, width: str = "compact") -> None:
         super().__init__()
         widths = self.WIDTHS[width]
         layers: list[nn.Module] = []
         for number, (inside, outside) in enumerate(zip((2, *widths), widths, strict=False)):
-            layers += [
-                nn.Conv3d(inside, outside, 3, stride=2, padding=1, bias=False),
-                nn.GroupNorm(8, outside),
-                nn.ReLU(inplace=True),
-                Residual(outside, 1 if number == 0 else 2),
-            ]
-        self.features = nn.Sequential(*layers)
-        self.squeeze = nn.Sequential(nn.Conv3d(widths[-1], 24, 1), nn.ReLU(inplace=True))
-        self.join = nn.Sequential(nn.Dropout(0.3), nn.Linear(24 * 3**3, 96), nn.ReLU(inplace=True), nn.Dropout(0.3))
+            layers += _convolution(inside, outside, 2)
+            if number in (1, 2):
+                layers += _convolution(outside, outside, 1)
+        self.features = nn.Sequential(*layers, nn.Conv3d(widths[-1], 48, 1), nn.ReLU(inplace=True))
+        self.join = nn.Sequential(nn.Dropout(0.2), nn.Linear(48 * 3**3, 96), nn.ReLU(inplace=True))
         self.head = nn.Linear(96, PLACES + 6)
         self.register_buffer("places", torch.arange(PLACES, dtype=torch.float32))
 
     def forward(self, hu: Tensor) -> Answers:
         soft = (hu.clamp(-1000, 400) + 300) / 700
         bone = (hu.clamp(100, 1300) - 700) / 600
-        features = self.squeeze(self.features(torch.cat([soft, bone], 1)))
+        features = self.features(torch.cat([soft, bone], 1))
         own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([PLACES, 1, 1, 4], 1)
         middle = PLACES / 2 * (1 + place)
         levels = own - nn.functional.softplus(sharpness) * (self.places - middle).square()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..anatomy import Level
-from ..numbering import Numbering, Reading
+from ..io.values import numbering_json, parse_numbering
 from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids, SpineBox
 from ..voxels import Grid
@@ -52,7 +52,7 @@ def of_state(state: State) -> dict[str, Any]:
         "box": None if box is None else [*box.lower, *box.upper],
         "centroids": [[point.level.name, *point.position, point.confidence] for point in state.centroids],
         "locked": sorted(level.name for level in state.locked),
-        "numbering": _of_numbering(state.centroids.numbering),
+        "numbering": numbering_json(numbering) if (numbering := state.centroids.numbering) else None,
     }
 
 
@@ -62,26 +62,9 @@ def to_state(value: Mapping[str, Any]) -> State:
     return State(
         None if box is None else SpineBox(tuple(box[:3]), tuple(box[3:])),
         # Scenes that were saved before there was a verdict have none.
-        Centroids(points, _to_numbering(value.get("numbering"))),
+        Centroids(points, parse_numbering(stated) if (stated := value.get("numbering")) else None),
         frozenset(Level[name] for name in value["locked"]),
     )
-
-
-def _of_numbering(numbering: Numbering | None) -> dict[str, Any] | None:
-    if numbering is None:
-        return None
-    return {
-        "certainty": numbering.certainty.value,
-        "readings": [[[level.name for level in one.levels], one.probability] for one in numbering.readings],
-        "evidence": list(numbering.evidence),
-    }
-
-
-def _to_numbering(value: Mapping[str, Any] | None) -> Numbering | None:
-    if value is None:
-        return None
-    readings = (Reading(tuple(Level[name] for name in names), sure) for names, sure in value["readings"])
-    return Numbering(value["certainty"], tuple(readings), tuple(value["evidence"]))
 
 
 def of_pieces(pieces: Mapping[Level, Piece], known: Container[str] = ()) -> dict[str, Any]:

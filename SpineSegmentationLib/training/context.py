@@ -46,7 +46,7 @@ class ContextTask(Task):
 
     spacing = SPACING
     batch = 8
-    reuse = 24
+    reuse = 8
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
         self.subjects = [s for s in subjects if len(s.levels) >= 2 and (s.hu is None or not s.whole)]

@@ -15,7 +15,9 @@ from SpineSegmentationLib.results.outputs import run_json
 from SpineSegmentationLib.spine import Centroid, Centroids
 
 T12, L1, L2 = Level.T12, Level.L1, Level.L2
-VERDICT = Numbering("doubtful", (Reading((T12, L1), 0.6), Reading((L1, L2), 0.3)), ("last rib at T12",))
+VERDICT = Numbering(
+    "doubtful", (Reading((T12, L1), 0.6), Reading((L1, L2), 0.3)), ("last rib at T12",), (0.0, 5.0, -500.25)
+)
 NAMED = Centroids((Centroid(T12, (0, 0, -380), 0.6), Centroid(L1, (0, 5, -395), 0.6)), VERDICT)
 IMAGE = standins.spine_ct(3)
 

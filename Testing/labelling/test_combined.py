@@ -108,6 +108,21 @@ def test_patches_lead_on_and_landmarks_are_told(labeller):
     assert found.numbering.certainty is Certainty.CERTAIN
 
 
+def test_a_vertebra_that_nobody_saw_makes_names_doubtful(labeller):
+    seen, reader = labeller.candidates(None, None), labeller.evidence
+
+    def blind(ct, positions):
+        hidden = np.linalg.norm(np.array(positions) - PLACES_MM[3], axis=1) < 12
+        answers = reader(ct, positions)
+        return answers._replace(vertebra=np.where(hidden, -6.0, answers.vertebra))
+
+    labeller.candidates, labeller.evidence = (lambda ct, box: [*seen[:2], *seen[3:]]), blind
+    found = labeller(sitk.Image([2, 2, 2], sitk.sitkInt16), SpineBox((-90, -90, -400), (90, 90, 90)))
+    assert Level.T2 in found.levels or Level.T3 in found.levels
+    assert any("no vertebra was recognised where" in phrase for phrase in found.numbering.evidence)
+    assert found.numbering.certainty is not Certainty.CERTAIN
+
+
 def test_the_patches_lead_nowhere_outside_the_box(labeller):
     found = labeller(sitk.Image([2, 2, 2], sitk.sitkInt16), SpineBox((-90, -90, -110), (90, 90, -15)))
     assert [level.name for level in found.levels] == ["T1", "T2", "T3", "T4"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.anatomy import COLUMN, S1, Level
 from SpineSegmentationLib.labelling.evidence import Evidence
 from SpineSegmentationLib.labelling.landmarks import landmarks
 from SpineSegmentationLib.networks.evidence import PLACES
@@ -24,6 +24,15 @@ def test_the_last_rib_and_the_sacrum():
     assert told(T12=row(3, -3), L1=row()) == ("last rib at T12 on the right",)
     assert told(L4=row(), L5=row(sacrum=3)) == ("sacrum below L5",)
     assert told(T12=row(3, 3), T13=row(3, 3), L1=row()) == ("last rib at T13 on both sides",)
+
+
+def test_s1_is_told_by_its_shape():
+    below = row()
+    below.levels[S1] = -0.2
+    levels = [Level.L4, Level.L5]
+    seen = {level: row() for level in levels}
+    assert landmarks(levels, seen, below).seen == ("sacrum below L5",) and landmarks(levels, seen, below).anchored
+    assert not landmarks(levels, seen, row()).anchored
 
 
 def test_the_first_rib_and_the_dens():

@@ -68,7 +68,7 @@ def answers(levels, ribs=0.0, sacrum=0.0):
 
 
 def test_the_loss_of_one_vertebra_by_hand():
-    # Flat answers over 27 places: log 27 for the run, half of it again for the vertebra; ribs log 2, weighed 0.3.
+    # Flat answers over 27 places: log 27 for the vertebra, half of it again for the run; ribs log 2, weighed 0.3.
     loss = _run_loss(answers(np.zeros((1, PLACES), np.float32)), slice(0, 1), np.array([Level.T5.rank]))
     assert float(loss) == pytest.approx(1.5 * np.log(PLACES) + 0.3 * np.log(2), rel=1e-5)
 
@@ -79,9 +79,15 @@ def test_a_run_is_judged_as_a_whole():
     levels[0, Level.L1.rank] = 20.0
     places = np.array([Level.L1.rank, Level.L2.rank])
     loss = float(_run_loss(answers(levels), slice(0, 2), places))
-    assert loss == pytest.approx(0.25 * np.log(PLACES) + 0.3 * np.log(2) + 0.3 * np.log(2), abs=1e-3)
+    assert loss == pytest.approx(0.5 * np.log(PLACES) + 0.3 * np.log(2) + 0.3 * np.log(2), abs=1e-3)
     wrong = float(_run_loss(answers(levels), slice(0, 2), places + 1))
     assert wrong > loss + 15
+
+
+def test_a_column_of_two_variants_is_learnt_level_by_level():
+    places = np.array([Level.T13.rank, *(Level[f"L{i}"].rank for i in range(1, 7))])
+    loss = float(_run_loss(answers(np.zeros((7, PLACES), np.float32)), slice(0, 7), places))
+    assert loss == pytest.approx(np.log(PLACES) + 0.3 * np.log(2) + 0.3 * np.log(2), rel=1e-5)
 
 
 def test_the_loss_learns():
