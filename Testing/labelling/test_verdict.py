@@ -6,7 +6,7 @@ import pytest
 from SpineSegmentationLib.anatomy import S1, Level
 from SpineSegmentationLib.labelling import verdict as module
 from SpineSegmentationLib.labelling.distances import DISTANCE
-from SpineSegmentationLib.labelling.readings import VARIANT
+from SpineSegmentationLib.labelling.readings import SEEN_OFF, VARIANT
 from SpineSegmentationLib.labelling.verdict import verdict
 from SpineSegmentationLib.numbering import Certainty
 
@@ -36,12 +36,14 @@ def line(*levels):
 
 
 def test_one_vertebra_by_hand():
-    # Usual: e^3 for L3, e^2 for L2, 1 for the 22 others. In unusual columns twelve places may look like another one: L4
-    # like L3 (e^3 + 1) with six lumbar ones; L2 like L3 (both) and L3 like L4 (e^3 + 1) with four; the other nine 2.
-    rare = np.exp(-VARIANT)
-    l3 = np.exp(3) + rare * (np.exp(3) + 1)
-    l2 = np.exp(2) + rare * (np.exp(2) + np.exp(3))
-    total = l3 + l2 + 22 + rare * ((np.exp(3) + 1) + 9 * 2)
+    # Usual: e^3 for L3, e^2 for L2, 1 for the 22 others. In other kinds some may look like another level and have both: of
+    # a chest seen high L3 (like L2) and 11 more, seen low L2 (like L3), L1 (like L2) and 10 more; with six lumbar
+    # ones L4 (like L3), with four L2 (like L3) and L3 (like L4), and nine more of unusual columns.
+    a, b, rare, off = np.exp(3.0), np.exp(2.0), np.exp(-VARIANT), np.exp(-SEEN_OFF)
+    l3 = a + off * (a + b) + off * (a + 1) + rare * (a + 1)
+    l2 = b + off * (b + 1) + off * (b + a) + rare * (b + a)
+    others = 22 + off * (2 * 10 + (1 + b) + 2 * 9) + rare * ((1 + a) + 2 * 9)
+    total = l3 + l2 + others
     numbering, confidences = verdict([says(L3=3.0, L2=2.0)], np.zeros((1, 3)), 1.0, 0.17)
     assert numbering.readings[0].levels == (L.L3,) and numbering.second.levels == (L.L2,)
     assert numbering.readings[0].probability == pytest.approx(l3 / total)
@@ -73,7 +75,7 @@ def test_evidence_of_one_vertebra_names_its_neighbours():
     levels = (L.T11, L.T12, L.L1, L.L2)
     numbering, confidences = verdict([says(), says(T12=9.0), says(), says()], line(*levels), 1.0, 0.17)
     assert numbering.readings[0].levels == levels
-    assert min(confidences) > 0.9 and numbering.certainty is not Certainty.UNKNOWN
+    assert min(confidences) > 0.7 and numbering.certainty is not Certainty.UNKNOWN
 
 
 def test_without_evidence_nothing_can_be_known():
@@ -106,10 +108,9 @@ def test_the_probabilities_of_all_readings_sum_to_one():
     rng = np.random.default_rng(0)
     rows = [rng.normal(0, 2, S1 + 1) for _ in range(3)]
     _, confidences = verdict(rows, line(L.T3, L.T4, L.T5), 1.0, 0.17)
-    ways = module.ways(3, False)
-    assert len({(*way, *alike) for way, alike in zip(ways.ranks.tolist(), ways.looks.tolist(), strict=True)}) == len(
-        ways.cost
-    )
+    ranks, _, cost = module.ways(3, False)
+    plain = ranks[cost == 0].tolist()
+    assert len({tuple(way) for way in plain}) == len(plain)
     assert all(0 < confidence <= 1 for confidence in confidences)
 
 
@@ -121,10 +122,10 @@ def test_the_second_reading_of_a_sure_column_is_one_level_off(monkeypatch):
     ]
     numbering, _ = verdict(rows, line(*levels), 1.0, 0.17)
     assert numbering.readings[0].levels == levels
-    # That the last rib is the 11th or the 13th takes a little of it.
-    assert 0.95 * (1 - 2 * np.exp(-VARIANT)) <= numbering.readings[0].probability < 0.95
-    assert numbering.second.levels == (L.T11, L.T12, L.L1, L.L2)
-    assert 0.03 < numbering.second.probability < 0.05
+    # That the last rib is the 11th or the 13th, or all look one level off, takes a little of it.
+    assert 0.85 < numbering.readings[0].probability < 0.95
+    assert numbering.second.levels in {(L.T11, L.T12, L.L1, L.L2), (L.T9, L.T10, L.T11, L.T12)}
+    assert 0.03 < numbering.second.probability < 0.1
 
 
 def test_the_neighbours_of_a_reading():
