@@ -151,7 +151,7 @@ def test_an_overlooked_vertebra_is_put_between_its_neighbours_with_low_confidenc
     [
         (Level.T10, Level.L2, (Level.T13,), ()),
         (Level.L3, Level.L6, (Level.L6,), ()),
-        (Level.C7, Level.L3, (), (Level.T12,)),
+        (Level.C7, Level.L5, (), (Level.T12,)),
     ],
 )
 def test_variants_are_named_when_the_evidence_is_strong(first, last, variants, absent):
