@@ -90,6 +90,18 @@ def test_mirror_images_have_mirrored_measures():
     assert flip @ here.body.frame.left == pytest.approx(-there.body.frame.left, abs=0.02)
 
 
+@pytest.mark.parametrize("stored", ["RAS", "PIR", "SRA", "LAI"])
+def test_the_order_in_which_voxels_are_stored_changes_nothing(stored):
+    image = grid((0.9, 1.0, 1.3), (90, 100, 60))
+    mask = filled(image, solid(image, MIDDLE, rotation(4, 6, 8), front=19.0, dent=1.5) * np.uint8(L.L3))
+    here, there = (
+        measure(one_mask, one_mask, one()).vertebrae[0] for one_mask in (mask, sitk.DICOMOrient(mask, stored))
+    )
+    assert [h.value for h in there.heights.all] == pytest.approx([h.value for h in here.heights.all], abs=0.1)
+    assert there.body.frame.to_lps == pytest.approx(here.body.frame.to_lps, abs=0.05)
+    assert (there.volume, there.body.width) == pytest.approx((here.volume, here.body.width), abs=0.1)
+
+
 def test_a_known_dent_and_wedge():
     image = grid((0.9, 0.9, 0.9), (80, 90, 50))
     mask = filled(image, solid(image, front=18.0, back=26.0, dent=3.0) * np.uint8(L.L3))
