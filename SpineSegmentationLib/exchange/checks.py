@@ -20,6 +20,9 @@ CRUMB = 0.01
 CUT = 0.3
 """Area of contact of two masks, over the power two thirds of their volume, from which they may be one vertebra."""
 
+LOPSIDED = 1.3
+"""How much larger than the one that it meets over such an area a mask is that may hold a part of it."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -27,7 +30,7 @@ class Finding:
 
     Attributes:
         kind: ``pieces``, ``gap``, ``skipped``, ``order``, ``duplicate``, ``overlap``, ``two in one``, ``one in two``,
-            ``small``, ``place``; from the comparison with a labeller ``missing``, ``mixed``.
+            ``small``, ``mixed``, ``place``; from the comparison with a labeller ``missing``, ``mixed``.
         levels: of the vertebrae concerned.
         text: for a person, one line.
     """
@@ -87,9 +90,10 @@ def _along(centroids: Centroids, size: float) -> Iterator[Finding]:
 
 
 def _touching(pieces: Mapping[Level, Piece], grid: Grid) -> Iterator[Finding]:
-    """Masks that meet over a face as large as a cut through a vertebra, and are hardly more than one together.
+    """Masks that meet over a face as large as a cut through a vertebra: hardly more than one together, or one with a
+    part of the other.
 
-    Bodies whose disc has gone meet over as much, but are two together.
+    Bodies whose disc has gone meet over as much, but are two together, and of like size.
     """
     volumes = {level: np.count_nonzero(piece.voxels) * np.prod(grid.spacing) for level, piece in pieces.items()}
     levels = list(pieces)
@@ -97,10 +101,16 @@ def _touching(pieces: Mapping[Level, Piece], grid: Grid) -> Iterator[Finding]:
         for second in levels[number + 1 :]:
             both = volumes[first] + volumes[second]
             others = [v for one, v in volumes.items() if one not in (first, second) and abs(one.rank - first.rank) <= 3]
-            if not others or both > 1.5 * np.median(others):
+            small, large = sorted((first, second), key=lambda level: volumes[level])
+            one_of_two = bool(others) and both <= 1.5 * np.median(others)
+            if not one_of_two and volumes[large] < LOPSIDED * volumes[small]:
                 continue
             area = _contact(pieces[first], pieces[second], grid)
-            if area > CUT * both ** (2 / 3):
+            if not one_of_two and area > CUT * (both / 2) ** (2 / 3):
+                met = f"{small.name} and {large.name} meet over {area:.0f} mm2"
+                text = f"{met}: is part of {small.name} called {large.name}?"
+                yield Finding("mixed", (first, second), text)
+            elif one_of_two and area > CUT * both ** (2 / 3):
                 text = f"{first.name} and {second.name} meet over {area:.0f} mm2: one vertebra under two names?"
                 yield Finding("one in two", (first, second), text)
 

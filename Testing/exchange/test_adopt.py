@@ -50,6 +50,8 @@ def spoiled(column, labels: np.ndarray, what: str) -> np.ndarray:
         labels[l2] = 0
         body = column.ct.TransformPhysicalPointToContinuousIndex(column.centroids[Level.L3].position)
         labels[l3 & (z > body[2])] = Level.L2
+    elif what == "mixed":
+        labels[l3 & (z > np.quantile(z[l3], 0.6))] = Level.L2
     elif what == "pieces":
         labels[l3 & (z < middle - 3)] = 0
         apart = ndimage.binary_erosion(l2, iterations=3)
@@ -67,7 +69,7 @@ def spoiled(column, labels: np.ndarray, what: str) -> np.ndarray:
     return labels
 
 
-@pytest.mark.parametrize("what", ["two in one", "one in two", "pieces", "gap", "skipped", "order", "small"])
+@pytest.mark.parametrize("what", ["two in one", "one in two", "mixed", "pieces", "gap", "skipped", "order", "small"])
 def test_what_is_spoiled_is_found(column, labels, what):
     findings = adopted(column, spoiled(column, labels, what)).findings
     assert what in [finding.kind for finding in findings]
