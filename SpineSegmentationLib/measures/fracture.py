@@ -16,6 +16,7 @@ from scipy import stats
 
 from ..anatomy import Level
 from .heights import Heights
+from .quality import LARGEST_REDUCTION_ERROR
 from .quantity import Quantity, combined, missing
 
 GRADES = (20.0, 25.0, 40.0)
@@ -143,6 +144,8 @@ def _deformity(heights: Mapping[Level, Heights], level: Level, sound: frozenset[
         why = "Genant's method covers T4 to L4"
     elif (unknown := next((one for one in losses if not one), None)) is not None:
         why = unknown.why
+    elif max(one.uncertainty for one in losses) > LARGEST_REDUCTION_ERROR:
+        why = "slices too thick or mask too uneven for a grade"
     else:
         grades = grades_of(losses)
         largest = max(losses, key=lambda one: one.value)

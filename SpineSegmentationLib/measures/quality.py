@@ -14,6 +14,9 @@ from .quantity import Quantity, missing
 LARGEST_HEIGHT_ERROR = 0.12
 """Part of a height beyond which its uncertainty leaves it out: more than half of Genant's mildest loss."""
 
+LARGEST_REDUCTION_ERROR = 6.0
+"""Points beyond which a loss of height is too unsure for a grade, whose classes are 5 to 15 points wide."""
+
 LARGEST_ANGLE_ERROR = 4.0
 """Degrees; readers of radiographs differ by 3 to 5 (Carman et al. 1990, J Bone Joint Surg Am 72:328-333)."""
 

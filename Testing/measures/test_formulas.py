@@ -92,6 +92,8 @@ def test_grades_that_cannot_be_given_say_why():
     pair = deformities({L.T9: heights(20, 19, 21), L.T10: heights(20, 19, 21)})
     assert pair[L.T9].grade is None and "too few sound neighbours" in pair[L.T9].why
     assert deformities({L.L5: heights(20, 19, 21)})[L.L5].why == "Genant's method covers T4 to L4"
+    thick = {level: heights(*(h.value for h in one.all), error=1.9) for level, one in column_of({}).items()}
+    assert "thick" in deformities(thick)[L.T10].why
     doubtful = deformities(column_of({L.T10: heights(22 * 0.75, 21 * 0.95, 23 * 0.95)}))[L.T10]
     assert doubtful.grade is None and doubtful.why == "a loss of 25 ± 3 % may be grade 1 or 2"
 
