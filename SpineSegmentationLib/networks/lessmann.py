@@ -44,6 +44,7 @@ class IterativeFCN(nn.Module):
 
     All layers have the same number of channels. The compact network begins with a convolution of stride 2 and ends
     with its transpose and a look at the image (``stem`` 2), so that all but two layers work on an eighth of the voxels.
+    The label's ReLU is left out while it learns: once below 0, no gradient would bring it back.
     """
 
     WIDTHS = {"paper": (84, 48, 1), "compact": (32, 32, 2)}  # channels, those of the heads, stem
@@ -73,7 +74,8 @@ class IterativeFCN(nn.Module):
         if self.stem > 1:
             finer = unpooled(self.leave(features), self.stem, both.shape[2:])
             features = self.refine(torch.cat([finer, both], 1))
-        return self.head(features), functional.relu(MIDDLE * (1 + self.label(bottom))), self.completeness(bottom)
+        number = MIDDLE * (1 + self.label(bottom))
+        return self.head(features), number if self.training else functional.relu(number), self.completeness(bottom)
 
 
 class RibNetwork(nn.Module):

@@ -31,6 +31,7 @@ WHOLE = 0.98  # share of a vertebra that a patch shows if it is called complete
 ANYWHERE = 0.25  # share of the patches that are taken from anywhere, all bone in memory
 START = 0.25  # share of the others with an empty memory, as when the traversal begins
 UNIT = 1000.0  # voxels: the segmentation error is counted in thousands, so that the smaller terms are heard
+LABEL = 0.02  # weight of the label's error, which begins near 100 and would be all that the gradient shows
 
 
 def false_positive_weight(progress: float) -> float:
@@ -184,7 +185,7 @@ class LessmannTask(Task):
         return (
             error / UNIT
             + functional.binary_cross_entropy_with_logits(logits.float(), target)
-            + labelling_error(label.float(), numbers)
+            + LABEL * labelling_error(label.float(), numbers)
             + functional.binary_cross_entropy_with_logits(complete.float(), whole)
         )
 
