@@ -29,7 +29,7 @@ class Compression(nn.Module):
         self.dense = nn.Linear(channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        with torch.autocast(features.device.type, enabled=False):
+        with torch.autocast("cuda" if features.is_cuda else "cpu", enabled=False):
             features = features.float()
             for step in self.steps:
                 features = functional.max_pool3d(step(features), 2, ceil_mode=True)
