@@ -49,6 +49,9 @@ TABLE = {
     "evidence": ("evidence", ""), "views": ("views", "d"), "id_rate": ("id.rate", ".3f"), "worst": ("worst", ".2f"),
     "right": ("wholly right", ".3f"), "area": ("area under the ROC curve, names", ".3f"),
 }  # fmt: skip
+SINGLE = {
+    "vertebrae": ("vertebrae", "d"), "right": ("likeliest level right", ".3f"), "near": ("at most one off", ".3f"),
+}  # fmt: skip
 RELIABILITY = {
     "verdict": ("verdict", ""), "views": ("views", "d"), "right": ("named right", "d"),
     "mean": ("mean probability", ".2f"),
@@ -95,8 +98,13 @@ def views_of(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str,
             yield f"window {'with' if landmark else 'without'} a landmark", window
 
 
-def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
-    """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence."""
+def left_out(fold: Path) -> list[str]:
+    """The scans of people whom the networks of a fold had not learnt from; those of bones alone are none."""
+    return [scan for scan in read_json(fold / "combined-labelling.json")["left out"] if scan not in BONES_ONLY]
+
+
+def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
+    """The pipeline's labeller, with the networks of a fold alone."""
     labeller = pipeline.stage("labelling")
     assert isinstance(labeller, CombinedLabeller)
     for reader, name, architecture in (
@@ -106,9 +114,13 @@ def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
         network = architecture("compact")
         network.load_state_dict({key: value.float() for key, value in load_file(fold / f"{name}.safetensors").items()})
         reader.runners = (Runner(network, torch.device("cpu")),)
-    for number, scan in enumerate(read_json(fold / "combined-labelling.json")["left out"]):
-        if scan in BONES_ONLY:
-            continue
+    return labeller
+
+
+def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
+    """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence."""
+    labeller = use(pipeline, fold)
+    for number, scan in enumerate(left_out(fold)):
         points = read_points(data / "ct" / scan / "centroids.json")
         whole = Centroids(tuple(Centroid(level, tuple(position)) for level, position in points.items()))
         ct = sitk.ReadImage(str(data / "ct" / scan / "ct.nii.gz"))
@@ -125,6 +137,18 @@ def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
                 labeller.worth = worth
                 found = labeller.named(image, inside, candidates, heights) if inside else Centroids()
                 yield Answer(scan, view, evidence, truth, found)
+
+
+def singly(pipeline: Pipeline, data: Path, fold: Path) -> list[int]:
+    """How many levels the likeliest one of each patch lies off, at the true centroids of people left out."""
+    labeller = pipeline.stage("labelling")
+    off = []
+    for scan in left_out(fold):
+        points = read_points(data / "ct" / scan / "centroids.json")
+        ct = sitk.ReadImage(str(data / "ct" / scan / "ct.nii.gz"))
+        found = labeller.evidence(ct, np.array(list(points.values()))).levels.argmax(1)
+        off += [abs(int(rank) - level.rank) for rank, level in zip(found, points, strict=True)]
+    return off
 
 
 def row(evidence: str, given: list[Answer]) -> dict:
@@ -167,7 +191,11 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline("combined", "cpu")
-    found = [answer for fold in arguments.folds for answer in answers(pipeline, arguments.data, fold)]
+    found, off = [], []
+    for fold in arguments.folds:
+        found += answers(pipeline, arguments.data, fold)
+        off += singly(pipeline, arguments.data, fold)
+    single = {"vertebrae": len(off), "right": np.mean(np.equal(off, 0)), "near": np.mean(np.less_equal(off, 1))}
     by_evidence = {name: [one for one in found if one.evidence == name] for name in EVIDENCE}
     whole = {name: [one for one in mine if one.view == "whole"] for name, mine in by_evidence.items()}
     best = by_evidence["all"]
@@ -181,6 +209,7 @@ def main() -> None:
     tables = {
         "Whole scans": (TABLE, [row(name, mine) for name, mine in whole.items()]),
         "Whole scans and windows": (TABLE, [row(name, mine) for name, mine in by_evidence.items()]),
+        "Patches alone, at true centroids": (SINGLE, [single]),
         "Reliability of the verdict": (RELIABILITY, reliability(best)),
         "Not wholly right, all evidence": (WRONG, wrong),
     }

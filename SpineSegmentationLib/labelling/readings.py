@@ -50,18 +50,24 @@ def _kind(column: str, looks: dict[Level, Level], cost: float) -> Kind:
 _MIDDLE = STANDARD[STANDARD.index(Level.T4) : STANDARD.index(Level.L4)]
 _HIGHER, _LOWER = ({level: STANDARD[STANDARD.index(level) + step] for level in _MIDDLE} for step in (-1, 1))
 
+
+def _only(looks: dict[Level, Level], region: str) -> dict[Level, Level]:
+    """Of looks those between levels of a region alone."""
+    return {level: other for level, other in looks.items() if level.name[0] == other.name[0] == region}
+
+
 KINDS = (
     _kind("usual", {}, 0.0),
     _kind("usual", _HIGHER, SEEN_OFF),
     _kind("usual", _LOWER, SEEN_OFF),
-    _kind("thirteen thoracic", {Level.T11: Level.T10, Level.T12: Level.T11, Level.T13: Level.T12}, VARIANT),
-    _kind("eleven thoracic", {Level.T9: Level.T10, Level.T10: Level.T11, Level.T11: Level.T12}, VARIANT),
+    _kind("thirteen thoracic", {**_only(_HIGHER, "T"), Level.T13: Level.T12}, VARIANT),
+    _kind("eleven thoracic", _only(_LOWER, "T"), VARIANT),
     _kind("six lumbar", {Level.L4: Level.L3, Level.L5: Level.L4, Level.L6: Level.L5}, VARIANT),
     _kind("four lumbar", {Level.L2: Level.L3, Level.L3: Level.L4, Level.L4: Level.L5}, VARIANT),
 )
 """The usual column; the same, should the networks take all of a tall or a short chest for one level off, as they err
-together there and rarely where a landmark is; and the others, whose last vertebra with ribs looks like T12, and whose
-last above the sacrum like L5, whatever their numbers."""
+together there and rarely where a landmark is; and the others: the last vertebra with ribs looks like T12 and the last
+above the sacrum like L5, whatever their numbers, and those before them accordingly."""
 
 
 @cache

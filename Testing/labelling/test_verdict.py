@@ -38,11 +38,11 @@ def line(*levels):
 def test_one_vertebra_by_hand():
     # Usual: e^3 for L3, e^2 for L2, 1 for the 22 others. In other kinds some may look like another level and have both:
     # seen high L3 (like L2) and 11 more; seen low L2 (like L3), L1 (like L2) and 10 more; with six lumbar ones L4 (like
-    # L3), with four L2 (like L3) and L3 (like L4); and nine more of unusual columns.
+    # L3), with four L2 (like L3) and L3 (like L4); and 21 more of unusual columns.
     a, b, rare, off = np.exp(3.0), np.exp(2.0), np.exp(-VARIANT), np.exp(-SEEN_OFF)
     l3 = a + off * (a + b) + off * (a + 1) + rare * (a + 1)
     l2 = b + off * (b + 1) + off * (b + a) + rare * (b + a)
-    others = 22 + off * (2 * 10 + (1 + b) + 2 * 9) + rare * ((1 + a) + 2 * 9)
+    others = 22 + off * (2 * 10 + (1 + b) + 2 * 9) + rare * ((1 + a) + 2 * 21)
     total = l3 + l2 + others
     numbering, confidences = verdict([says(L3=3.0, L2=2.0)], np.zeros((1, 3)), 1.0, 0.17)
     assert numbering.readings[0].levels == (L.L3,) and numbering.second.levels == (L.L2,)
