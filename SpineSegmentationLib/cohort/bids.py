@@ -89,7 +89,7 @@ def _write(result: ScanResult, output: Path) -> Path:
 
 
 def _labels() -> list[tuple[str, ...]]:
-    rows = [("index", "name", "abbreviation", "color")]
+    rows: list[tuple[str, ...]] = [("index", "name", "abbreviation", "color")]
     for level in sorted(COLUMN):
         color = "#{:02X}{:02X}{:02X}".format(*(round(255 * part) for part in level.color))
         rows.append((str(int(level)), level.title, level.name, color))

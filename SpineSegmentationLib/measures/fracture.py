@@ -139,7 +139,8 @@ def _deformity(heights: Mapping[Level, Heights], level: Level, sound: frozenset[
     anterior, middle, crush = (loss(a, b) for a, b in zip(own.all, reference.all, strict=True))
     wedge, biconcave = loss(own.anterior, own.posterior), loss(own.middle, own.posterior)
     losses = (anterior, middle, crush)
-    grades, grade, why = (), None, ""
+    grades: tuple[float, ...] = ()
+    grade, why = None, ""
     if not is_graded(level):
         why = "Genant's method covers T4 to L4"
     elif (unknown := next((one for one in losses if not one), None)) is not None:

@@ -291,9 +291,9 @@ def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid
         kept = {int(sizes.argmax()) + 1}
         cut = _cut_off(pieces, mask.corner, grid)
         if kept <= cut:
-            sure = ndimage.mean(mask.probability, pieces, np.arange(1, count + 1))
+            sure = np.array(ndimage.mean(mask.probability, pieces, np.arange(1, count + 1)))
             body = ndimage.distance_transform_edt(np.pad(np.isin(pieces, list(kept)), 1)).max(axis=(0, 2)).argmax() - 1
-            behind = [middle[1] - body for middle in ndimage.center_of_mass(mine, pieces, np.arange(1, count + 1))]
+            behind = np.array(ndimage.center_of_mass(mine, pieces, np.arange(1, count + 1)))[:, 1] - body
             kept |= {
                 piece
                 for piece in cut

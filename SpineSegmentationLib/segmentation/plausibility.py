@@ -210,8 +210,8 @@ def unlike_neighbours(found: Mapping[Level, Size]) -> dict[Level, tuple[float, f
         others = sorted((abs(other.rank - level.rank), other.rank, other) for other in relative if other is not level)
         beside = [relative[other] for away, _, other in others[:BESIDE] if away <= BESIDE]
         if len(beside) >= 2:
-            factors = np.exp(own - np.median(beside, axis=0))
-            result[level] = tuple(float(factor) for factor in factors)
+            volume, height, depth = np.exp(own - np.median(beside, axis=0)).tolist()
+            result[level] = (volume, height, depth)
     return result
 
 
