@@ -32,9 +32,11 @@ from .numbering import Certainty
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.attention import AttentionSegmenter
 from .segmentation.column import Column, Instances
+from .segmentation.confidence import FAILED
 from .segmentation.lessmann import LessmannSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .segmentation.payer import PayerSegmenter
+from .segmentation.plausibility import odd_sizes, sizes
 from .spine import Centroids, Point, SpineBox
 from .systems import DEFAULT, System, named
 from .systems import SYSTEMS as SYSTEMS
@@ -150,6 +152,11 @@ class Findings:
         """Whether the scan shows all of a vertebra, where the segmenter says so."""
         return {level: mask.complete for level, mask in self.masks.items() if mask.complete is not None}
 
+    @property
+    def mask_confidence(self) -> dict[Level, float]:
+        """How good each mask is likely to be, 0..1, where the segmenter says so."""
+        return {level: mask.confidence for level, mask in self.masks.items() if mask.confidence is not None}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -163,6 +170,7 @@ class Result:
         weights: the weights of each stage that ran.
         warnings: what a person should know, one line each.
         complete: whether the scan shows all of a vertebra, where the segmenter says so.
+        mask_confidence: how good each mask is likely to be, 0..1, where the segmenter says so.
     """
 
     box: SpineBox | None
@@ -172,6 +180,7 @@ class Result:
     weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: Mapping[Level, bool] = field(default_factory=dict)
+    mask_confidence: Mapping[Level, float] = field(default_factory=dict)
 
 
 def _named(kind: str, name: str, table: Mapping[str, T]) -> T:
@@ -265,7 +274,11 @@ class Pipeline:
         start = time.perf_counter()
         label_map = merge(found.masks, ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
-        return Result(found.box, found.centroids, label_map, seconds, found.weights, found.warnings, found.complete)
+        odd = odd_sizes(sizes(label_map, found.centroids)) if found.masks else {}
+        warnings = [*found.warnings, *(f"{level.name}: look at its mask, {what} of what its neighbours suggest"
+                                       for level, what in odd.items())]  # fmt: skip
+        return Result(found.box, found.centroids, label_map, seconds, found.weights, tuple(warnings), found.complete,
+                      found.mask_confidence)  # fmt: skip
 
     def find(
         self,
@@ -357,4 +370,6 @@ class Pipeline:
         for level in wanted.levels if masks else ():
             if level not in masks or not np.any(masks[level].probability >= 128):
                 warnings.append(f"{level.name}: no bone was found at its centroid")
+            elif (sure := masks[level].confidence) is not None and sure < FAILED:
+                warnings.append(f"{level.name}: its mask may have failed (confidence {sure:.2f}); look at it")
         return Findings(box, centroids, masks, seconds, used, tuple(warnings))

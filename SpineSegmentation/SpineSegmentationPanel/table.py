@@ -7,6 +7,7 @@ import qt
 from slicer.i18n import tr as _
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.segmentation.confidence import FAILED
 
 from .connection import connect
 
@@ -169,6 +170,10 @@ class VertebraTable:
         confidence = self.widget.item(row, CONFIDENCE)
         confidence.setText(text)
         confidence.setToolTip(vertebra.problem[:1].upper() + vertebra.problem[1:])
+        if vertebra.mask_confidence is not None:
+            failed = vertebra.mask_confidence < FAILED
+            confidence.setText(f"{text} · " + _("mask") + f" {100 * vertebra.mask_confidence:.0f} %" + " ⚠" * failed)
+            background = ORANGE if failed and not vertebra.problem else background
         confidence.setForeground(qt.QBrush(qt.QColor(0, 0, 0)))
         self._set_background(row, CONFIDENCE, background)
         self._set_text(row, VOLUME, None if vertebra.volume_mm3 is None else f"{vertebra.volume_mm3 / 1000:.1f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,6 +109,7 @@ def measure(
     complete: Mapping[Level, bool] | None = None,
     calibration: Calibration | None = None,
     known: Cache[Vertebra] | None = None,
+    mask_confidence: Mapping[Level, float] | None = None,
 ) -> Measures:
     """Measures every vertebra of a label map, from the head down, and the column.
 
@@ -118,8 +120,9 @@ def measure(
         complete: what a segmenter said of completeness; where it said nothing the border of the scan decides.
         calibration: HU to mg/cm3.
         known: vertebrae of earlier calls on the same scan; only those that changed are measured anew.
+        mask_confidence: what a segmenter said of its masks.
     """
-    known, said = Cache(1) if known is None else known, complete or {}
+    known, said, sure = Cache(1) if known is None else known, complete or {}, mask_confidence or {}
     labels = sitk.GetArrayViewFromImage(label_map)
     places = ndimage.find_objects(labels, max_label=max(Level))
     found = sorted((level for level in Level if places[level - 1] is not None), key=lambda level: level.rank)
@@ -128,7 +131,9 @@ def measure(
         measured = partial(measure_vertebra, ct, label_map, level, places[level - 1], centroids)
         key = (level, _mask_key(labels, level, places[level - 1]), _near(level, centroids))
         vertebra = known.get(key, measured)
-        vertebrae.append(replace(vertebra, complete=said.get(level, vertebra.complete)))
+        vertebrae.append(
+            replace(vertebra, complete=said.get(level, vertebra.complete), mask_confidence=sure.get(level, math.nan))
+        )
     lost = deformities({vertebra.level: vertebra.heights for vertebra in vertebrae})
     stances = [_stance(vertebra) for vertebra in vertebrae]
     trunk = [stance for stance in stances if stance.name[0] in "TL"]

@@ -92,6 +92,8 @@ def _vertebra_columns() -> tuple[Column, ...]:
         Column("completeness", "", "Whether the mask keeps away from the border of the scan.",
                lambda m, v: "complete" if v.complete else "incomplete"),
         Column("confidence", "", "How sure the name is, 0 to 1.", lambda m, v: v.confidence),
+        Column("mask_confidence", "", "How good the mask is likely to be: the Dice coefficient of such masks, 0 to 1.",
+               lambda m, v: v.mask_confidence),
         Column("names", "", "Verdict on all names: certain, doubtful, unknown; empty when a person gave them.",
                lambda m, v: m.numbering.certainty.value if m.numbering else ""),
         Column("name_probability", "", "The least of confidence and the probability that all names are right, 0 to 1.",

@@ -90,5 +90,6 @@ def start_frame(centroid: Centroid, centroids: Centroids, behind: np.ndarray | N
     back = np.zeros(3) if behind is None else behind - origin
     back = back - up * (back @ up)
     if np.linalg.norm(back) < 3:
-        back = np.array([0.0, 1.0, 0.0])
+        # A column along the patient's back: what lies above is behind then.
+        back = np.array([0.0, 1.0, 0.0]) if abs(up[1]) < 0.99 else np.array([0.0, 0.0, 1.0])
     return Frame.towards(origin, back, up)

@@ -34,6 +34,7 @@ class Vertebra:
         heights, width, depth: mm, of the body.
         density: of its trabecular bone.
         why: why there is no body.
+        mask_confidence: how good the mask is likely to be, 0..1; NaN where no segmenter said.
     """
 
     level: Level
@@ -47,6 +48,7 @@ class Vertebra:
     depth: Quantity
     density: Density
     why: str = ""
+    mask_confidence: float = math.nan
 
 
 def measure_vertebra(

@@ -58,7 +58,16 @@ def write_outputs(
         SpineError: a file cannot be written.
     """
     more = more or {}
-    measured = cache(lambda: measure(scan.image, result.label_map, result.centroids, result.complete, calibration))
+    measured = cache(
+        lambda: measure(
+            scan.image,
+            result.label_map,
+            result.centroids,
+            result.complete,
+            calibration,
+            mask_confidence=result.mask_confidence,
+        )
+    )
     names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, name, names) as temporary:
         for file in FILES[until]:
@@ -112,6 +121,7 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "seconds": {stage: round(value, 3) for stage, value in {"reading": reading, **result.seconds}.items()},
         "box": box_json(result.box),
         "centroids": [level.name for level in result.centroids.levels],
+        "mask_confidence": {level.name: round(value, 3) for level, value in result.mask_confidence.items()},
         "numbering": numbering_json(numbering) if numbering else None,
         "warnings": [*scan.warnings, *result.warnings],
     }

@@ -43,11 +43,13 @@ class VertebraMask:
         probability: uint8 (z, y, x), 0..255 for 0..1, cropped to where it is not 0.
         corner: lattice position of its first voxel, x,y,z; times 1 mm this is LPS.
         complete: whether the segmenter sees the whole vertebra in the scan; None when it does not say.
+        confidence: the Dice coefficient that such masks had, 0..1; None when the segmenter was not calibrated.
     """
 
     probability: np.ndarray
     corner: Corner
     complete: bool | None = None
+    confidence: float | None = None
 
     @classmethod
     def of(cls, probability: np.ndarray, image: sitk.Image) -> VertebraMask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,6 +16,7 @@ from ..networks.heatmap import gaussians
 from ..resampling import resample
 from ..spine import Point, SpineBox
 from .column import Column
+from .confidence import Calibration, confidence
 from .mask import VertebraMask
 
 SPACING = 1.0  # mm
@@ -29,6 +31,7 @@ class PatchSegmenter:
         architecture: made with a width; image and gaussian (N, 1, z, y, x) to the logit of "this vertebra".
         size: of the patch in voxels z,y,x; ``centre``: where the centroid lies in it.
         intensity: HU at 1 mm (z, y, x) to what the network sees.
+        calibration: how good masks are that look so sure; None where that was not measured.
     """
 
     name: str
@@ -36,6 +39,7 @@ class PatchSegmenter:
     size: tuple[int, int, int]
     centre: tuple[int, int, int]
     intensity: Callable[[Tensor], Tensor]
+    calibration: Calibration | None = None
 
     def __init__(self, device: torch.device) -> None:
         network, found = weights.load(self.name, self.architecture, device)
@@ -52,8 +56,9 @@ class PatchSegmenter:
         box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)
         image = resample(ct, SPACING, box)
         hint = (np.asarray(position) / SPACING - first)[::-1]
-        probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint)
-        return VertebraMask.of(probability.numpy(), image)
+        probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
+        mask = VertebraMask.of(probability, image)
+        return mask if self.calibration is None else replace(mask, confidence=confidence(probability, self.calibration))
 
     def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:
         """Probability (z, y, x) for a patch in HU at 1 mm and the centroid's voxel position in it, z,y,x."""

@@ -130,7 +130,10 @@ class LocalEngine:
             session.progress, session.show = self._watched(events), None
             session.apply(state)
             label_map = paint({**session.pieces, **edited}, session.ct)
-            measures = measure(session.ct, label_map, state.centroids, session.complete, known=self._vertebrae)
+            drawn = {level: sure for level, sure in session.mask_confidence.items() if level not in edited}
+            measures = measure(
+                session.ct, label_map, state.centroids, session.complete, known=self._vertebrae, mask_confidence=drawn
+            )
             events.measured(details(measures))
 
         self._guarded(work, events)

@@ -52,6 +52,7 @@ class Session:
         self._merger = Merger(ct)
         self._pieces: dict[Level, Piece] = {}
         self._complete: dict[Level, bool] = {}
+        self._mask_confidence: dict[Level, float] = {}
 
     @property
     def state(self) -> State:
@@ -71,6 +72,11 @@ class Session:
     def complete(self) -> Mapping[Level, bool]:
         """Whether the scan shows all of a vertebra, where the segmenter says so."""
         return self._complete
+
+    @property
+    def mask_confidence(self) -> Mapping[Level, float]:
+        """How good each mask is likely to be, 0..1, where the segmenter says so."""
+        return self._mask_confidence
 
     @property
     def confidences(self) -> dict[Level, float]:
@@ -179,7 +185,8 @@ class Session:
             self.ct, box=state.box, centroids=state.centroids, progress=self.progress, show=show, known=self._masks
         )
         start = time.perf_counter()
-        self._pieces, self._complete = self._merger.pieces(done.masks), done.complete
+        self._pieces = self._merger.pieces(done.masks)
+        self._complete, self._mask_confidence = done.complete, done.mask_confidence
         before = found or Findings(None, Centroids(), {})
         self.warnings = (*before.warnings, *done.warnings)
         self.seconds = {**before.seconds, **done.seconds, "merging": time.perf_counter() - start}

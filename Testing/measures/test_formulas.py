@@ -13,9 +13,10 @@ from SpineSegmentationLib.measures.body import EndPlate
 from SpineSegmentationLib.measures.column import KYPHOTIC
 from SpineSegmentationLib.measures.density import Calibration, Density, statement_on_bmd, statement_on_l1
 from SpineSegmentationLib.measures.fracture import deformities, grade_of, grades_of, loss
-from SpineSegmentationLib.measures.frame import Frame
+from SpineSegmentationLib.measures.frame import Frame, start_frame
 from SpineSegmentationLib.measures.heights import Heights, no_heights
 from SpineSegmentationLib.measures.quantity import Quantity, combined, missing
+from SpineSegmentationLib.spine import Centroid, Centroids
 
 L = Level
 
@@ -212,3 +213,10 @@ def test_thicker_slices_are_never_surer(a, b):
     assert quality.height_error(thin) <= quality.height_error(thick)
     assert quality.angle_error(thin, 30) <= quality.angle_error(thick, 30)
     assert bool(quality.height(20, thin)) >= bool(quality.height(20, thick))
+
+
+def test_a_column_that_runs_from_back_to_front_has_a_frame():
+    column = Centroids((Centroid(L.L1, (0.0, 30.0, 0.0)), Centroid(L.L2, (0.0, 0.0, 0.0))))
+    frame = start_frame(column[L.L1], column)
+    np.testing.assert_allclose(frame.up, [0, 1, 0])
+    np.testing.assert_allclose(frame.back, [0, 0, 1])

@@ -25,6 +25,7 @@ class Vertebra:
         volume_mm3: None when it was not measured as it is now.
         id: of the control point.
         problem: what a person should look at: a wrong name, a name given twice, a gap above it; or "".
+        mask_confidence: how good its mask is likely to be, 0..1; None where that is not known.
     """
 
     level: str
@@ -36,6 +37,7 @@ class Vertebra:
     volume_mm3: float | None = None
     id: str = ""
     problem: str = ""
+    mask_confidence: float | None = None
 
     @property
     def is_level(self) -> bool:
@@ -78,6 +80,7 @@ def _vertebra(point: NamedPoint, measured: dict[str, dict[str, str]], kept: set[
         row["completeness"] == "complete" if row else None,
         float(volume) if volume else None,
         point.id,
+        mask_confidence=float(sure) if (sure := row.get("mask_confidence")) else None,
     )
 
 
