@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,13 @@ def test_a_correction_replaces_a_run(steps):
     choose(steps, 0, "T9")
     steps.settle(steps.result)
     assert steps.names(steps.result) == ["T9", *names[1:]] == steps.segment_names(steps.result)
+
+
+def test_the_mask_says_how_good_it_is_beside_the_name(steps):
+    first, second = steps.logic.vertebrae(steps.result)[:2]
+    table = steps.panel.table
+    table.show([replace(first, mask_confidence=0.93), replace(second, mask_confidence=0.6)], [])
+    texts = [steps.ui.vertebraTable.item(row, 2).text() for row in range(2)]
+    assert texts[0].endswith("· mask 93 %") and texts[1].endswith("· mask 60 % ⚠")
+    table.show([first], [])
+    assert "mask" not in steps.ui.vertebraTable.item(0, 2).text()
