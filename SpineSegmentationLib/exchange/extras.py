@@ -28,7 +28,7 @@ Write = Callable[[Path], None]
 POINTS = ("mrk.json", "csv")
 """The kinds of files for centroids besides VerSe's own."""
 
-NO_NUMBERS = ("label", "completeness", "confidence", "names", "name_probability", "notes")
+NO_NUMBERS = ("label", "completeness", "confidence", "mask_confidence", "names", "name_probability", "notes")
 """Columns of the table that are no measurement."""
 
 
