@@ -23,6 +23,16 @@ SPACING = 1.0  # mm
 SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
 
 
+def with_border(probability: np.ndarray, border: float) -> np.ndarray:
+    """Probabilities whose odds are divided by those of ``border``, which becomes one half.
+
+    >>> with_border(np.array([0.0, 0.3, 0.5, 1.0]), 0.3).round(2).tolist()
+    [0.0, 0.5, 0.7, 1.0]
+    """
+    inside = probability * (1 - border)
+    return inside / (inside + (1 - probability) * border)
+
+
 class PatchSegmenter:
     """Segments one vertebra: the one whose centroid it is given.
 
@@ -32,6 +42,7 @@ class PatchSegmenter:
         size: of the patch in voxels z,y,x; ``centre``: where the centroid lies in it.
         intensity: HU at 1 mm (z, y, x) to what the network sees.
         calibration: how good masks are that look so sure; None where that was not measured.
+        border: probability of the network at which a mask ends; its odds are moved so that this becomes one half.
     """
 
     name: str
@@ -40,6 +51,7 @@ class PatchSegmenter:
     centre: tuple[int, int, int]
     intensity: Callable[[Tensor], Tensor]
     calibration: Calibration | None = None
+    border = 0.5
 
     def __init__(self, device: torch.device) -> None:
         network, found = weights.load(self.name, self.architecture, device)
@@ -57,7 +69,7 @@ class PatchSegmenter:
         image = resample(ct, SPACING, box)
         hint = (np.asarray(position) / SPACING - first)[::-1]
         probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
-        mask = VertebraMask.of(probability, image)
+        mask = VertebraMask.of(with_border(probability, self.border), image)
         return mask if self.calibration is None else replace(mask, confidence=confidence(probability, self.calibration))
 
     def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:
