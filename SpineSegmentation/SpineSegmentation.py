@@ -34,6 +34,7 @@ for folder in (HERE, ROOT):
 from SpineSegmentationPanel import sample
 from SpineSegmentationPanel.connection import connect
 from SpineSegmentationPanel.corrections import Corrections
+from SpineSegmentationPanel.measuring import Measuring
 from SpineSegmentationPanel.packages import ensure_packages
 from SpineSegmentationPanel.placing import PlaceButton
 from SpineSegmentationPanel.results import Results
@@ -66,7 +67,7 @@ METHODS = {
 }
 """What a person reads about a method."""
 
-REST = 1000
+REST = 300
 """ms without a correction after which the vertebrae are measured."""
 
 
@@ -151,7 +152,7 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
-class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SpineSegmentationWidget(Corrections, Measuring, Results, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel."""
 
     def __init__(self, parent=None):
@@ -202,6 +203,7 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
         connect(self.ui.cancelButton, "clicked()", self.onCancel)
         connect(self.ui.weightsButton, "clicked()", self.onChooseWeights)
         self.connectCorrections()
+        self.connectMeasuring()
         self.connectResults()
 
         scene = slicer.mrmlScene
@@ -325,6 +327,7 @@ class SpineSegmentationWidget(Corrections, Results, ScriptedLoadableModuleWidget
         self.ui.redoButton.setEnabled(bool(result) and self.logic.canRedo(result))
         self.ui.updateButton.setEnabled(bool(result) and idle and self.logic.hasEdits(result))
         self.place.set_points(result.centroids if result else None)
+        self.showMeasuring(result, some, idle)
         self.showResults(result, some, idle)
         self.watcher.watch((result.box, result.centroids) if result else ())
         if not self.straightWatcher.waiting:

@@ -90,6 +90,7 @@ class Corrections:
         if vertebra.is_level:
             self.ui.relabelComboBox.setCurrentIndex(LEVELS.index(vertebra.level))
         self.views.choose(self.result, vertebra, move)
+        self.followLines()
 
     def onPointClicked(self, points):
         """A point was clicked or dragged in a view: its row is selected, and the other views go there."""

@@ -1,4 +1,4 @@
-"""What a person does with a result in the panel: how it is shown, measuring, export."""
+"""What a person does with a result in the panel: how it is shown, export."""
 
 from pathlib import Path
 
@@ -16,7 +16,6 @@ class Results:
 
     def connectResults(self):
         for button, slot in (
-            (self.ui.measurementsButton, self.onMeasure),
             (self.ui.exportVerseButton, self.onExportVerse),
             (self.ui.exportSurfacesButton, self.onExportSurfaces),
             (self.ui.exportTableButton, self.onExportTable),
@@ -31,7 +30,6 @@ class Results:
     def showResults(self, result, some, idle):
         """Brings the buttons and boxes up to date."""
         for button in (
-            self.ui.measurementsButton,
             self.ui.exportVerseButton,
             self.ui.exportSurfacesButton,
             self.ui.exportTableButton,
@@ -65,21 +63,6 @@ class Results:
         with slicer.util.tryWithErrorDisplay(_("The column could not be straightened.")):
             self.views.straighten(self.result, on)
         self.refresh()
-
-    def onMeasure(self):
-        self.edit(self.logic.measure, then=self.showTable)
-
-    def showTable(self, result):
-        self.views.show_table(result.table)
-
-    def onRest(self):
-        """Nothing was corrected for a moment: time to measure, so that the table shows volumes and completeness."""
-        result = self.result
-        if result is None or self.logic.busy or self.logic.hasEdits(result):
-            return
-        if any(vertebra.volume_mm3 is None for vertebra in self.logic.vertebrae(result)):
-            self._silent = True
-            self.logic.measure(result)
 
     def onExportVerse(self):
         self.export(self.logic.exportVerSe, self.result)

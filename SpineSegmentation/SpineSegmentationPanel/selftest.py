@@ -7,7 +7,8 @@ import numpy as np
 import slicer
 import vtk
 
-from SpineSegmentationLib.scene.mrml import display
+from SpineSegmentationLib.scene import figures
+from SpineSegmentationLib.scene.mrml import display, measures
 from SpineSegmentationLib.scene.mrml.coordinates import array_of
 from SpineSegmentationLib.scene.mrml.result import Result
 
@@ -237,6 +238,50 @@ class SpineSegmentationTest(Steps):
         if manager:
             slicer.app.processEvents()
             self.assertEqual(result.table, manager.tableWidget(0).tableView().mrmlTableNode())
+
+    def test_measures_section(self):
+        """Rows jump, lines follow the selection, plots and curves come and go; a drag measures anew."""
+        result = self.apply()
+        names = self.names(result)
+        self.wait(
+            lambda: self.ui.measuresTable.rowCount == len(names) and self.ui.measuresTable.enabled, "the measures"
+        )
+        self.assertEqual("Level", self.ui.measuresTable.horizontalHeaderItem(0).text())
+        self.panel.onMeasuresClicked(2, 0)
+        self.assertEqual(names[2], self.panel.table.selected)
+        sound = [row.level for row in figures.rows(self.logic.measures(result)) if row.cells[1]]
+        for level in sound[:2]:
+            self.panel.table.select(level)
+            if not self.ui.linesCheckBox.checked:
+                self.ui.linesCheckBox.click()
+            lines = [node.GetName() for node in measures.shown_measures(result)]
+            self.assertTrue(lines and all(name.startswith(level) for name in lines), lines)
+        if sound:
+            self.ui.linesCheckBox.click()
+        self.assertFalse(measures.shown_measures(result))
+        self.ui.heightsPlotButton.click()
+        self.assertIsNotNone(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotChartNode"))
+        before = self.logic.measures(result)
+        self.drag(result.centroids, self.index(result, names[0]), self.place(result, names[0]) + (2.0, 0.0, 0.0))
+        self.settle(result)
+        self.wait(lambda: self.logic.measures(result) not in (None, before), "the new measures")
+        self.assertEqual(names, list(self.logic.measures(result)["vertebrae"]))
+
+    def test_names_in_views(self):
+        """Names are shown whatever the slice, in their levels' colours, and follow points; the chosen one is larger."""
+        result = self.apply()
+        names = self.names(result)
+        shown = self.panel.views.names.nodes
+        self.assertEqual(names, [node.GetNthControlPointLabel(0) for node in shown])
+        self.assertTrue(all(node.GetDisplayNode().GetSliceProjection() for node in shown))
+        self.assertEqual(len(names), len({node.GetDisplayNode().GetColor() for node in shown}))
+        self.panel.table.select(names[1])
+        scales = [node.GetDisplayNode().GetTextScale() for node in shown]
+        self.assertEqual(1, scales.index(max(scales)))
+        result.centroids.SetNthControlPointPositionWorld(1, *self.place(result, names[1]))
+        self.ui.shiftUpButton.click()
+        self.settle(result)
+        self.assertEqual(self.names(result), [node.GetNthControlPointLabel(0) for node in self.panel.views.names.nodes])
 
     def test_place(self):
         """The button places one point; there is no other button that deletes one."""

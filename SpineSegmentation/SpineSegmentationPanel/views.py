@@ -111,6 +111,10 @@ class Views:
                 self.straighten(result, False)
         self.show_names(result)
 
+    def show_chart(self, chart) -> None:
+        """Shows a chart beside the views."""
+        slicer.modules.plots.logic().ShowChartInLayout(chart)
+
     def show_table(self, table) -> None:
         """Shows a table under the four views. The layout first: without it there is no view to show it in."""
         manager = slicer.app.layoutManager()

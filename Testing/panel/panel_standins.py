@@ -340,7 +340,14 @@ def install(monkeypatch) -> None:
     volumes = next(logic for logic in scene.logics if logic.IsA("vtkSlicerVolumesLogic"))
     markups = next(logic for logic in scene.logics if logic.IsA("vtkSlicerMarkupsLogic"))
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic
-    modules = {"markups": lambda: markups, "segmentations": segmentations, "volumes": lambda: volumes}
+    plots = SimpleNamespace(charts=[])
+    plots.ShowChartInLayout = plots.charts.append
+    modules = {
+        "plots": lambda: plots,
+        "markups": lambda: markups,
+        "segmentations": segmentations,
+        "volumes": lambda: volumes,
+    }
     modules = SimpleNamespace(**{name: SimpleNamespace(logic=logic) for name, logic in modules.items()})
     monkeypatch.setattr(slicer, "modules", modules, raising=False)
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
@@ -361,11 +368,18 @@ def _scene():
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def added(caller, event, node) -> None:
-        # In Slicer, Qt plugins file new nodes.
-        if node.IsA("vtkMRMLDisplayableNode"):
+        # In Slicer, Qt plugins file new nodes, and take them out again.
+        if node.IsA("vtkMRMLDisplayableNode") and not node.GetHideFromEditors():
             tree.CreateItem(tree.GetSceneItemID(), node)
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def removed(caller, event, node) -> None:
+        item = tree.GetItemByDataNode(node) if not scene.IsClosing() else 0
+        if item:
+            tree.RemoveItem(item, False, False)
+
     scene.AddObserver(scene.NodeAddedEvent, added)
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)
     interaction = slicer.vtkMRMLInteractionNode()
     interaction.SetSingletonTag("Singleton")
     scene.AddNode(interaction)

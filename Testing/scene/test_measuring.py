@@ -15,7 +15,7 @@ def test_measures_of_a_scene(logic, result, tmp_path):
     logic.measure(result)
     details = logic.measures(result)
     assert list(details["vertebrae"]) == [vertebra.level for vertebra in logic.vertebrae(result)]
-    assert len(measures.show_profiles(result)) == 2
+    assert len(measures.show_profiles(result, details)) == 2
     (path,) = export_report(logic, result, tmp_path / "report.html")
     page = path.read_text()
     assert "Not for clinical use" in page and "CT of a spine" in page and "data:image/png" in page

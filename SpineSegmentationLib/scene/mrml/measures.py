@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import vtk
 
 from .coordinates import FLIP, flipped, matrix_of, modifying
-from .result import VOLUME, Result, nodes_of_class
+from .result import MEASURE, VOLUME, Result, nodes_of_class
 
 if TYPE_CHECKING:
     import slicer
 
-MEASURE = "SpineSegmentation.measure"
-"""Attribute of a node that shows a measure: which one, such as ``"L3 anterior"`` or ``"cobb upper"``."""
-
-KINDS = ("MarkupsLine", "LinearTransform", "PlotSeries", "PlotChart")
+KINDS = ("MarkupsLine", "LinearTransform", "Table", "PlotSeries", "PlotChart")
 
 LINES = {
     "anterior": ("upper_endplate", "front", "lower_endplate", "front"),
@@ -37,6 +35,18 @@ CURVES = {
 
 HEIGHT, PLATE = (0.9, 0.1, 0.1), (0.1, 0.8, 0.8)
 """Colours of heights and end-plates."""
+
+FADING = (10.0, 40.0)
+"""mm from a slice at which lines begin to fade, and at which they are gone: they are rarely in the plane of one."""
+
+PROFILES = {
+    "height profile": (
+        "height of the body (mm)",
+        (("height_anterior_mm", "anterior"), ("height_middle_mm", "middle"), ("height_posterior_mm", "posterior")),
+    ),
+    "density profile": ("trabecular bone (HU)", (("trabecular_hu", "mean"),)),
+}
+"""Charts along the column: what their axis says, and the columns of the table of measures with their names."""
 
 
 def show_vertebra(result: Result, details: Mapping[str, Any], level: str) -> list:
@@ -82,19 +92,40 @@ def show_frame(result: Result, details: Mapping[str, Any], level: str) -> slicer
     return node
 
 
-def show_profiles(result: Result) -> list:
-    """Charts of the heights and of the density along the column, from the table of measures; returns both.
+def is_line(node) -> bool:
+    """Whether a node of :func:`shown_measures` is a height or an end-plate."""
+    return node.GetAttribute(MEASURE).partition(" ")[2] in LINES
 
-    The chart that a plot view shows is chosen by the view.
+
+def is_curve(node) -> bool:
+    """Whether a node of :func:`shown_measures` is of a curve."""
+    return node.GetAttribute(MEASURE).split(" ")[0] in CURVES
+
+
+def show_lines(result: Result, details: Mapping[str, Any], level: str | None) -> list:
+    """Heights and end-plates of one vertebra and of no other; of none with None. Returns the lines."""
+    keep = [] if level is None else show_vertebra(result, details, level)
+    for node in shown_measures(result):
+        if is_line(node) and node not in keep:
+            result.scene.RemoveNode(node)
+    return keep
+
+
+def show_curves(result: Result, details: Mapping[str, Any], on: bool) -> list:
+    """All curves that could be measured, or none. Returns the lines."""
+    keep = [node for name in CURVES if on for node in show_curve(result, details, name)]
+    for node in shown_measures(result):
+        if is_curve(node) and node not in keep:
+            result.scene.RemoveNode(node)
+    return keep
+
+
+def show_profiles(result: Result, details: Mapping[str, Any]) -> list:
+    """Charts of the heights and of the density along the column; returns both.
+
+    Vertebrae without a value are left out. The chart that a plot view shows is chosen by the view.
     """
-    table = result.table
-    if table is None:
-        return []
-    heights = [(f"height_{name}_mm", f"{name}") for name in ("anterior", "middle", "posterior")]
-    return [
-        _chart(result, table, "height profile", "height of the body [mm]", heights),
-        _chart(result, table, "density profile", "trabecular bone [HU]", [("trabecular_hu", "mean")]),
-    ]
+    return [_chart(result, details, name, axis, columns) for name, (axis, columns) in PROFILES.items()]
 
 
 def shown_measures(result: Result) -> list:
@@ -110,8 +141,10 @@ def hide_measures(result: Result) -> None:
 
 def renew_measures(result: Result, details: Mapping[str, Any]) -> None:
     """What is shown becomes what is measured now; what was left out this time is removed."""
-    before = [node for node in shown_measures(result) if not node.IsA("vtkMRMLPlotChartNode")]
-    before = [node for node in before if not node.IsA("vtkMRMLPlotSeriesNode")]
+    shown = shown_measures(result)
+    if any(node.IsA("vtkMRMLPlotChartNode") for node in shown):
+        show_profiles(result, details)
+    before = [node for node in shown if node.IsA("vtkMRMLMarkupsLineNode") or node.IsA("vtkMRMLTransformNode")]
     renewed: list = []
     for first in dict.fromkeys(node.GetAttribute(MEASURE).split(" ")[0] for node in before):
         renewed += show_curve(result, details, first) if first in CURVES else show_vertebra(result, details, first)
@@ -151,19 +184,27 @@ def _line(
         for point in (a, b):
             node.AddControlPointWorld(*flipped(point))
         node.SetLocked(True)
+        node.SetName(name)
     display = node.GetDisplayNode()
     if display is not None:
         display.SetSelectedColor(*color)
         display.SetColor(*color)
         display.SetPointLabelsVisibility(False)
         display.SetGlyphScale(1.0)
+        display.SetLineColorFadingStart(FADING[0])
+        display.SetLineColorFadingEnd(FADING[1])
+        # What is written beside a line: a height with its length, the name of a curve.
+        plate = "end-plate" in name
+        display.SetPropertiesLabelVisibility(not plate)
+        node.GetMeasurement("length").SetEnabled(color == HEIGHT)
     return node
 
 
 def _chart(
-    result: Result, table: slicer.vtkMRMLTableNode, name: str, axis: str, columns: Sequence[tuple[str, str]]
+    result: Result, details: Mapping[str, Any], name: str, axis: str, columns: Sequence[tuple[str, str]]
 ) -> slicer.vtkMRMLPlotChartNode:
-    chart = _own(result, "PlotChart", name)
+    chart, table = _own(result, "PlotChart", name), _own(result, "Table", name)
+    _fill(table, details, [column for column, _ in columns])
     chart.RemoveAllPlotSeriesNodeIDs()
     for number, (column, title) in enumerate(columns):
         series = _own(result, "PlotSeries", f"{name} {title}")
@@ -175,7 +216,30 @@ def _chart(
         series.SetMarkerStyle(series.MarkerStyleCircle)
         series.SetColor(*((0.1, 0.4, 0.8), (0.9, 0.5, 0.1), (0.2, 0.6, 0.2))[number])
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    chart.SetTitle(name)
+    chart.SetTitle(name.capitalize())
     chart.SetXAxisTitle("vertebrae from the head down")
     chart.SetYAxisTitle(axis)
     return chart
+
+
+def _fill(table, details: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """The levels that have a value in all the columns, and these values as numbers, which a plot needs."""
+    found = [
+        (level, [float(bone["measures"][column]) for column in columns])
+        for level, bone in details["vertebrae"].items()
+        if all(bone["measures"].get(column) for column in columns)
+    ]
+    with modifying(table):
+        table.RemoveAllColumns()
+        table.SetLocked(True)
+        labels = vtk.vtkStringArray()
+        labels.SetName("label")
+        for level, _ in found:
+            labels.InsertNextValue(level)
+        table.AddColumn(labels)
+        for number, column in enumerate(columns):
+            values = vtk.vtkDoubleArray()
+            values.SetName(column)
+            for _, row in found:
+                values.InsertNextValue(row[number])
+            table.AddColumn(values)

@@ -11,6 +11,9 @@ from ...errors import SpineError
 VOLUME = "SpineSegmentation.volume"
 """The reference by which a node of a result knows its volume."""
 
+MEASURE = "SpineSegmentation.measure"
+"""Attribute of a node that shows a measure: which one, such as ``"L3 anterior"`` or ``"cobb upper"``."""
+
 
 class Result:
     """The nodes of one volume. They refer to it, so they are found again in a scene that was saved and loaded.
@@ -110,7 +113,7 @@ class Result:
         if volume is None:
             return None
         own = (node for node in nodes_of_class(self.scene, kind) if node.GetNodeReferenceID(VOLUME) == volume.GetID())
-        return next(own, None)
+        return next((node for node in own if not node.GetAttribute(MEASURE)), None)
 
 
 def nodes_of_class(scene: slicer.vtkMRMLScene, kind: str) -> Iterator:

@@ -89,13 +89,57 @@ def test_a_frame_carries_what_lies_under_it_as_the_file_does(of_volume, tmp_path
     assert sitk.ReadTransform(str(path)).TransformPoint((frame @ point)[:3].tolist()) == pytest.approx(point[:3])
 
 
-def test_profiles_plot_the_columns_of_the_table(of_volume):
-    assert measures.show_profiles(of_volume) == []
-    columns = ["label", "height_anterior_mm", "height_middle_mm", "height_posterior_mm", "trabecular_hu"]
-    show_table(of_volume.make("Table", "measurements"), [columns, ["L3", "24", "22", "25", "120"]])
-    heights, density = measures.show_profiles(of_volume)
-    assert heights.GetNumberOfPlotSeriesNodes() == 3 and density.GetNumberOfPlotSeriesNodes() == 1
+def with_rows(**rows: dict[str, str]) -> dict:
+    return {"vertebrae": {level: {"measures": row} for level, row in rows.items()}, "curves": {}}
+
+
+def heights(anterior: str, middle: str, posterior: str) -> dict[str, str]:
+    names = ("anterior", "middle", "posterior")
+    return {f"height_{name}_mm": text for name, text in zip(names, (anterior, middle, posterior), strict=True)}
+
+
+def column(table, name: str) -> list:
+    array = table.GetTable().GetColumnByName(name)
+    return [array.GetValue(row) for row in range(array.GetNumberOfTuples())]
+
+
+def test_profiles_plot_numbers_and_leave_out_what_has_none(of_volume):
+    rows = {"C1": heights("", "", ""), "L3": heights("24", "22", "25") | {"trabecular_hu": "120.5"}}
+    show_table(of_volume.make("Table", "measurements"), [["label"], ["L3"]])
+    measured = of_volume.table
+    chart, density = measures.show_profiles(of_volume, with_rows(**rows))
+    assert chart.GetNumberOfPlotSeriesNodes() == 3 and density.GetNumberOfPlotSeriesNodes() == 1
     series = density.GetNthPlotSeriesNode(0)
-    assert series.GetTableNode() is of_volume.table and series.GetYColumnName() == "trabecular_hu"
-    measures.show_profiles(of_volume)
-    assert heights.GetNumberOfPlotSeriesNodes() == 3
+    assert series.GetYColumnName() == "trabecular_hu"
+    assert column(series.GetTableNode(), "label") == ["L3"]
+    assert column(series.GetTableNode(), "trabecular_hu") == [120.5]
+    # The table of measurements is still that of the result.
+    assert of_volume.table is measured
+    rows["L4"] = heights("26", "25", "27")
+    measures.renew_measures(of_volume, with_rows(**rows))
+    table = chart.GetNthPlotSeriesNode(2).GetTableNode()
+    assert column(table, "label") == ["L3", "L4"] and column(table, "height_posterior_mm") == [25.0, 27.0]
+    assert chart.GetNumberOfPlotSeriesNodes() == 3
+    measures.hide_measures(of_volume)
+    assert of_volume.table is measured and not measures.shown_measures(of_volume)
+
+
+def test_lines_are_those_of_the_chosen_vertebra(of_volume):
+    both = details()
+    both["vertebrae"]["L4"] = both["vertebrae"]["L3"]
+    assert len(measures.show_lines(of_volume, both, "L3")) == 5
+    curves = measures.show_curves(of_volume, both, True)
+    frame = measures.show_frame(of_volume, both, "L3")
+    lines = measures.show_lines(of_volume, both, "L4")
+    assert {node.GetName().split(" ")[0] for node in lines} == {"L4"}
+    assert set(measures.shown_measures(of_volume)) == {*lines, *curves, frame}
+    assert measures.show_curves(of_volume, both, False) == [] == measures.show_lines(of_volume, both, None)
+    assert measures.shown_measures(of_volume) == [frame]
+
+
+def test_a_height_shows_its_length_and_a_curve_its_name_alone(of_volume):
+    line = measures.show_vertebra(of_volume, details(), "L3")[0]
+    assert line.GetName() == "L3 anterior" and "24" in line.GetPropertiesLabelText()
+    curve = measures.show_curve(of_volume, details(), "cobb")[0]
+    assert curve.GetName() == "Cobb 24° T5" and curve.GetPropertiesLabelText() == ""
+    assert curve.GetDisplayNode().GetPropertiesLabelVisibility()
