@@ -39,6 +39,7 @@ from SpineSegmentationPanel.packages import ensure_packages
 from SpineSegmentationPanel.placing import PlaceButton
 from SpineSegmentationPanel.results import Results
 from SpineSegmentationPanel.selftest import SpineSegmentationTest  # noqa: F401  Slicer looks for it here
+from SpineSegmentationPanel.starting import Starting
 from SpineSegmentationPanel.status import DONE, ERROR, INFO, WARNING, StatusLine
 from SpineSegmentationPanel.table import LEVELS, VertebraTable
 from SpineSegmentationPanel.transport import QProcessTransport
@@ -152,7 +153,9 @@ class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
         return SpineSegmentationParameterNode(ScriptedLoadableModuleLogic.getParameterNode(self))
 
 
-class SpineSegmentationWidget(Corrections, Measuring, Results, ScriptedLoadableModuleWidget, VTKObservationMixin):
+class SpineSegmentationWidget(
+    Corrections, Measuring, Results, Starting, ScriptedLoadableModuleWidget, VTKObservationMixin
+):
     """The panel."""
 
     def __init__(self, parent=None):
@@ -205,6 +208,7 @@ class SpineSegmentationWidget(Corrections, Measuring, Results, ScriptedLoadableM
         self.connectCorrections()
         self.connectMeasuring()
         self.connectResults()
+        self.connectStarting()
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -329,6 +333,7 @@ class SpineSegmentationWidget(Corrections, Measuring, Results, ScriptedLoadableM
         self.place.set_points(result.centroids if result else None)
         self.showMeasuring(result, some, idle)
         self.showResults(result, some, idle)
+        self.showStarting(result, idle)
         self.watcher.watch((result.box, result.centroids) if result else ())
         if not self.straightWatcher.waiting:
             # Else a point would jump back from under the mouse.
@@ -420,8 +425,8 @@ class SpineSegmentationWidget(Corrections, Measuring, Results, ScriptedLoadableM
         result = self.result
         if self.logic.hasWork(result) and not self.confirm(
             _(
-                "Start over? Your corrections of this volume are replaced, but for locked vertebrae. "
-                "Undo brings back those that were computed."
+                "Start over? Your corrections of this volume are replaced, but for locked vertebrae and for the voxels "
+                "of segments that are kept. Undo brings back those that were computed."
             )
         ):
             return None

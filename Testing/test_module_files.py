@@ -22,6 +22,7 @@ QT_CLASSES = {
     "QComboBox",
     "QLabel",
     "QLineEdit",
+    "QListWidget",
     "QPlainTextEdit",
     "QProgressBar",
     "QPushButton",

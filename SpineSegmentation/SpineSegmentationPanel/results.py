@@ -5,8 +5,10 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from SpineSegmentationLib.scene.logic import file_name
 from SpineSegmentationLib.scene.mrml import display
 
+from .archiving import export_dicom
 from .connection import connect
 from .status import DONE
 
@@ -19,6 +21,7 @@ class Results:
             (self.ui.exportVerseButton, self.onExportVerse),
             (self.ui.exportSurfacesButton, self.onExportSurfaces),
             (self.ui.exportTableButton, self.onExportTable),
+            (self.ui.exportDicomButton, self.onExportDicom),
         ):
             connect(button, "clicked()", slot)
         connect(self.ui.boxVisibleCheckBox, "toggled(bool)", self.onBoxVisible)
@@ -33,6 +36,7 @@ class Results:
             self.ui.exportVerseButton,
             self.ui.exportSurfacesButton,
             self.ui.exportTableButton,
+            self.ui.exportDicomButton,
         ):
             button.setEnabled(some and idle)
         self.ui.straightButton.setEnabled(some)
@@ -72,6 +76,9 @@ class Results:
 
     def onExportTable(self):
         self.edit(self.logic.measure, then=self.exportTable)
+
+    def onExportDicom(self):
+        self.export(lambda result, folder: export_dicom(self.logic, result, folder, file_name(result)), self.result)
 
     def exportTable(self, result):
         self.export(self.logic.exportCsv, result, f"{result.volume.GetName()}_measurements.csv")

@@ -239,6 +239,38 @@ class SpineSegmentationTest(Steps):
             slicer.app.processEvents()
             self.assertEqual(result.table, manager.tableWidget(0).tableView().mrmlTableNode())
 
+    def test_start_from_an_existing_segmentation(self):
+        """Their segments are taken over under wrong names; the shift is proposed; Apply asks and keeps their voxels."""
+        result = self.apply()
+        names, masks = self.names(result), list(self.masks(result).values())
+        theirs = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "theirs")
+        theirs.GetSegmentation().DeepCopy(result.segmentation.GetSegmentation())
+        segmentation = theirs.GetSegmentation()
+        for number, name in enumerate([*names[1:], "L5"]):
+            segment = segmentation.GetNthSegment(number)
+            segment.SetName(f"vertebrae_{name}")
+            segment.RemoveTag(segment.GetTerminologyEntryTagName())
+        self.ui.startSelector.setCurrentNode(theirs)
+        self.ui.checkNamesCheckBox.setChecked(True)
+        self.ui.startButton.click()
+        self.wait(lambda: not self.logic.busy, "the labeller")
+        result = self.panel.result
+        self.assertEqual([*names[1:], "L5"], self.names(result))
+        self.assertTrue(all(vertebra.kept for vertebra in self.logic.vertebrae(result)))
+        told = [self.ui.findingsList.item(row).text() for row in range(self.ui.findingsList.count)]
+        self.assertTrue(any("shift by -1" in text for text in told), told)
+        self.ui.takeShiftButton.click()
+        self.settle(result)
+        self.assertEqual(names, self.names(result))
+        asked = []
+        self.panel.confirm = asked.append
+        self.ui.applyButton.click()
+        self.assertFalse(self.logic.busy)
+        self.assertIn("kept", asked[0])
+        self.panel.confirm = lambda text: True
+        self.apply()
+        self.assert_same(dict(zip(names, masks, strict=True)), self.masks(result))
+
     def test_measures_section(self):
         """Rows jump, lines follow the selection, plots and curves come and go; a drag measures anew."""
         result = self.apply()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from ..errors import SpineError
-from ..foreign.planes import Plane
+from ..foreign.planes import Plane, frames_of
 from ..io.ct import Scan
 
 
@@ -60,3 +63,48 @@ def source_of(scan: Scan) -> SourceSeries:
     image.PerFrameFunctionalGroupsSequence = [groups[frame.number] for frame in scan.frames]
     image.NumberOfFrames = len(planes)
     return SourceSeries(images, planes, tuple(frame.number + 1 for frame in scan.frames))
+
+
+APART = 0.011
+"""mm: images nearer than this show the same place."""
+
+
+def source_of_files(paths: Sequence[Path]) -> SourceSeries:
+    """The series whose images lie in these files, as an application knows them that has read the volume itself.
+
+    Args:
+        paths: of all its images, in any order; or of one multi-frame image.
+
+    Raises:
+        SpineError: no file, one that is no DICOM image, or several multi-frame images.
+    """
+    if not paths:
+        raise SpineError("no image of the series is known, and a DICOM result must refer to its images")
+    try:
+        images = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+        many = [image for image in images if "PerFrameFunctionalGroupsSequence" in image]
+        if many and len(images) > 1:
+            raise SpineError(f"a DICOM result refers to one multi-frame image, and these are {len(images)}")
+        if many:
+            planes = frames_of(many[0])
+            return SourceSeries((many[0],), tuple(planes), tuple(range(1, len(planes) + 1)))
+        placed = [(_plane_of(image), image) for image in images]
+    except (InvalidDicomError, OSError, EOFError, AttributeError) as error:
+        raise SpineError(f"{Path(paths[0]).parent}: an image cannot be read, or states no place: {error}") from error
+    normal = placed[0][0].normal
+    placed.sort(key=lambda one: (round(float(one[0].position @ normal), 2), str(one[1].get("InstanceNumber", ""))))
+    kept = placed[:1]
+    for plane, image in placed[1:]:
+        if (plane.position - kept[-1][0].position) @ normal > APART:
+            kept.append((plane, image))
+    return SourceSeries(tuple(image for _, image in kept), tuple(plane for plane, _ in kept))
+
+
+def _plane_of(image: Dataset) -> Plane:
+    pixel = image.PixelSpacing
+    return Plane(
+        np.array(image.ImagePositionPatient, float),
+        np.array(image.ImageOrientationPatient, float),
+        (float(pixel[0]), float(pixel[1])),
+        (int(image.Columns), int(image.Rows)),
+    )

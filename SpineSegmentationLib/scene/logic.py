@@ -227,11 +227,11 @@ class SpineLogic(SceneSession):
             name: what the files are called; the name of the volume by default.
         """
         record = self._record(result)
-        return write_verse(*record.segments.pieces(), record.state().centroids, folder, name or _file_name(result))
+        return write_verse(*record.segments.pieces(), record.state().centroids, folder, name or file_name(result))
 
     def exportStl(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
         """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths. See :meth:`exportVerSe`."""
-        return write_surfaces(*self._record(result).segments.pieces(), folder, name or _file_name(result))
+        return write_surfaces(*self._record(result).segments.pieces(), folder, name or file_name(result))
 
     def exportCsv(self, result: Result, path: str | Path) -> list[Path]:
         """Writes the table of measurements as CSV.
@@ -262,5 +262,6 @@ def _level(name: str) -> Level:
         raise SpineError(str(error)) from None
 
 
-def _file_name(result: Result) -> str:
+def file_name(result: Result) -> str:
+    """What files of a result are called: as its volume, without what file systems refuse."""
     return re.sub(r"[^\w.-]+", "_", result.required_volume().GetName()) or "scan"

@@ -118,6 +118,10 @@ class SceneSession:
         if self._engine is not None and self.busy:
             self._engine.cancel()
 
+    def forget(self, result: Result) -> None:
+        """The history of a result, whose nodes were removed."""
+        self._records.pop(result, None)
+
     def close(self) -> None:
         """Ends the worker; the scene stays as it is."""
         self._request = None

@@ -13,6 +13,7 @@ from ..session.engine import Events, Update
 from ..session.state import State
 from ..voxels import Grid
 from .mrml.foreign import foreign_of
+from .mrml.measures import hide_measures
 from .mrml.result import Result
 from .mrml.segment import set_kept
 from .mrml.volume import ct_of
@@ -56,6 +57,20 @@ def start_from(
     record.save(update.state)
     session.on_update(result)
     return result, adopted
+
+
+def clear(session: SceneSession, result: Result) -> None:
+    """Removes what there is of a result, so that another one can be started from a segmentation.
+
+    Raises:
+        SpineError: something runs.
+    """
+    if session.busy:
+        raise SpineError("a segmentation runs; wait for it or cancel it")
+    hide_measures(result)
+    for node in result.nodes:
+        session.scene.RemoveNode(node)
+    session.forget(result)
 
 
 def judge(session: SceneSession, result: Result, adopted: Adopted, tell: Callable[[Verdict | None], None]) -> None:

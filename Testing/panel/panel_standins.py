@@ -53,7 +53,7 @@ def _value(key: str) -> property:
 
 
 def _connect(self, signal: str, slot: typing.Callable) -> bool:
-    if self.metaObject().indexOfSignal(signal) < 0:
+    if self.metaObject().indexOfSignal(signal.replace("vtkMRMLNode*", "PyObject")) < 0:
         return False
     return bool(getattr(self, signal.split("(")[0]).connect(slot))
 
@@ -123,6 +123,7 @@ for _name in (
     "QComboBox",
     "QLabel",
     "QLineEdit",
+    "QListWidget",
     "QPlainTextEdit",
     "QProgressBar",
     "QPushButton",

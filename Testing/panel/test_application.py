@@ -105,3 +105,37 @@ def test_pytorch_comes_from_its_extension_and_is_asked_for_once(module, monkeypa
     else:
         packages.ensure_packages("")
     assert asked == (["torch"] if declines else ["torch", False])
+
+
+@pytest.mark.parametrize("problem", ["", "refused"])
+def test_slicers_own_dicom_export_is_taken_where_highdicom_is_missing(steps, monkeypatch, tmp_path, problem):
+    import slicer
+
+    from SpineSegmentationLib.errors import SpineError
+
+    archiving, exported = sys.modules["SpineSegmentationPanel.archiving"], []
+    file = tmp_path / "1.dcm"
+    file.write_bytes(b"")
+
+    class Plugin:
+        def examineForExport(self, item):
+            return [SimpleNamespace(directory="", item=item)]
+
+        def export(self, exportables):
+            exported.extend(exportables)
+            return problem
+
+    monkeypatch.setattr(archiving, "has_highdicom", lambda: False)
+    monkeypatch.setattr(slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda uid: str(file)), raising=False)
+    monkeypatch.setattr(slicer.modules, "dicomPlugins", {"DICOMSegmentationPlugin": Plugin}, raising=False)
+    with pytest.raises(SpineError, match="was not loaded from DICOM"):
+        archiving.export_dicom(steps.logic, steps.result, tmp_path, "scan")
+    steps.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    if problem:
+        with pytest.raises(SpineError, match="refused"):
+            archiving.export_dicom(steps.logic, steps.result, tmp_path, "scan")
+    else:
+        assert archiving.export_dicom(steps.logic, steps.result, tmp_path, "scan") == [tmp_path]
+    tree = slicer.mrmlScene.GetSubjectHierarchyNode()
+    assert exported[0].directory == str(tmp_path)
+    assert tree.GetItemDataNode(exported[0].item) is steps.result.segmentation

@@ -14,7 +14,7 @@ from SpineSegmentationLib.pipeline import SYSTEMS
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.record import Record
 from SpineSegmentationLib.scene.mrml.segment import LABEL_MAP, name_as, oriented
-from SpineSegmentationLib.scene.starting import judge, start_from
+from SpineSegmentationLib.scene.starting import clear, judge, start_from
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.systems import DEFAULT
 from SpineSegmentationLib.voxels import Grid
@@ -176,3 +176,24 @@ def test_what_holds_no_vertebra_is_refused(logic, volume, ct, labels, names, mes
         start_from(logic, volume, add_segmentation(logic.scene, ct, labels, names))
     with pytest.raises(SpineError, match="no segmentation is chosen"):
         start_from(logic, volume, None)
+
+
+def test_starting_over_keeps_their_voxels_under_our_names(logic, volume, ct, labels):
+    """What our labeller calls L1 is theirs that lies there, whatever they called it."""
+    one_off = {Level.T11: "T12", Level.T12: "L1", Level.L1: "L2"}
+    result, _ = start_from(logic, volume, add_segmentation(logic.scene, ct, labels, one_off))
+    assert logic.hasWork(result)
+    logic.process(volume)
+    assert [vertebra.level for vertebra in logic.vertebrae(result)] == ["T11", "T12", "L1"]
+    assert np.array_equal(array_of(result, labels.shape), labels)
+    assert all(vertebra.kept for vertebra in logic.vertebrae(result)) and not logic.hasEdits(result)
+
+
+def test_a_result_is_cleared_for_another_start(logic, volume, ct, labels):
+    source = add_segmentation(logic.scene, ct, labels, NAMES)
+    result, _ = start_from(logic, volume, source)
+    logic.shift(result, 1)
+    clear(logic, result)
+    assert not result.nodes and not logic.canUndo(result) and source.GetScene() is logic.scene
+    result, _ = start_from(logic, volume, source)
+    assert np.array_equal(array_of(result, labels.shape), labels) and not logic.canUndo(result)

@@ -10,7 +10,7 @@ import vtk
 
 from ...anatomy import Level
 from ...segmentation.mask import Piece, whole
-from ...spine import Centroids
+from ...spine import Centroid, Centroids
 from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of, modifying
 from .segment import (
@@ -22,6 +22,7 @@ from .segment import (
     name_as,
     oriented,
     painted,
+    piece_of,
     segments_of,
     set_kept,
     write_voxels,
@@ -38,8 +39,9 @@ def show_segments(
 ) -> None:
     """Makes the segments those vertebrae; only what differs is touched, and nothing that a person painted.
 
-    A segment belongs to the vertebra whose centroid it was made from, or else to that with its voxels, or else to
-    that of its level. A segment that was painted since it was last written is marked as kept, and stays.
+    A segment belongs to the vertebra whose centroid it was made from, or else to that with its voxels, or else, if it
+    is kept, to that whose centroid lies in it, or else to that of its level. A segment that was painted since it was
+    last written is marked as kept, and stays.
     The node comes out of its transform, as pieces lie in the world.
 
     Args:
@@ -66,6 +68,7 @@ def show_segments(
         for fits in (
             lambda shown, level: shown.position == places.get(level),
             lambda shown, level: shown.digest == pieces[level].digest,
+            lambda shown, level: shown.kept and level in centroids and _holds(node, shown, grid, centroids[level]),
             lambda shown, level: shown.level == level,
         ):
             for level in pieces:
@@ -78,9 +81,29 @@ def show_segments(
                 set_kept(node, shown.id, True)
             elif not shown.kept:
                 node.GetSegmentation().RemoveSegment(shown.id)
+        for shown in left if complete else ():
+            if shown.kept and shown.level in owner:
+                _give_away(node, shown)
         for level, piece in pieces.items():
             _show_segment(node, owner.get(level), level, piece, places.get(level, ""), grid)
         _sort(node)
+
+
+def _holds(node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment, grid: Grid, centroid: Centroid) -> bool:
+    """Whether a centroid lies in the voxels of a segment."""
+    piece = piece_of(node, shown.id, grid)
+    if piece is None:
+        return False
+    index = np.linalg.inv(grid.to_lps) @ [*centroid.position, 1.0]
+    at = np.rint(index[:3]).astype(int) - piece.corner
+    return bool(np.all((at >= 0) & (at < piece.shape[::-1])) and piece.voxels[tuple(at[::-1])])
+
+
+def _give_away(node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment) -> None:
+    """A kept segment whose vertebra has another one stays in the scene, as nobody's."""
+    segment = node.GetSegmentation().GetSegment(shown.id)
+    segment.RemoveTag(LEVEL)
+    segment.SetName(f"{segment.GetName()} (kept)")
 
 
 def remove_segment(node: slicer.vtkMRMLSegmentationNode, level: Level) -> None:

@@ -1,0 +1,61 @@
+"""A result of a scene as DICOM SEG, on the images that its volume was loaded from. Knows no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import SpineError
+from ..segmentation.mask import paint
+from .logic import SpineLogic
+from .mrml.result import Result
+
+INSTANCES = "DICOM.instanceUIDs"
+"""Attribute of a volume that Slicer loaded from DICOM: the UIDs of its images."""
+
+
+def images_of(result: Result, file_of: Callable[[str], str]) -> list[Path]:
+    """The files of the images that a volume was loaded from.
+
+    Args:
+        file_of: the file of an image in Slicer's DICOM database by its UID; "" where it is not there.
+
+    Raises:
+        SpineError: it was not loaded from DICOM, or images are missing from the database or the disk.
+    """
+    volume = result.required_volume()
+    instances = (volume.GetAttribute(INSTANCES) or "").split()
+    if not instances:
+        raise SpineError(
+            f"{volume.GetName()} was not loaded from DICOM, and a DICOM SEG must refer to its images; "
+            "load the series with the module DICOM"
+        )
+    files = [Path(name) for name in map(file_of, instances) if name and Path(name).is_file()]
+    if len(files) < len(instances):
+        raise SpineError(
+            f"{len(instances) - len(files)} of the {len(instances)} images of {volume.GetName()} are not in the DICOM "
+            "database any more; import their folder in the module DICOM"
+        )
+    return list(dict.fromkeys(files))
+
+
+def export_seg(logic: SpineLogic, result: Result, path: str | Path, files: list[Path]) -> list[Path]:
+    """Writes the segments as one DICOM SEG that refers to the images; returns its path.
+
+    Args:
+        files: as :func:`images_of`.
+
+    Raises:
+        SpineError: no segment, or as in :mod:`dicom`.
+        ImportError: highdicom is missing.
+    """
+    from ..dicom.seg import Algorithm, segmentation, write_dicom
+    from ..dicom.source import source_of_files
+
+    record = logic._record(result)
+    pieces, grid = record.segments.pieces()
+    by_hand = bool(record.segments.edited) or any(vertebra.by_person for vertebra in logic.vertebrae(result))
+    algorithm = Algorithm(f"Spine Segmentation, {record.system}", "SEMIAUTOMATIC" if by_hand else "AUTOMATIC")
+    made = segmentation(source_of_files(files), paint(pieces, grid.image()), algorithm)
+    write_dicom(made, path)
+    return [Path(path)]
