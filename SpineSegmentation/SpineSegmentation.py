@@ -308,14 +308,14 @@ class SpineSegmentationWidget(
         """Brings everything in the panel up to date with the scene."""
         result, busy = self.result, self.logic.busy
         vertebrae = self.logic.vertebrae(result) if result else []
-        some, idle = bool(vertebrae), not busy
+        some, idle = bool(vertebrae), not busy or self._silent
         self.table.show(vertebrae, self.logic.edited(result) if some else [])
         self.verdict.show(
             self.logic.numbering(result) if some else None, some, any(vertebra.by_person for vertebra in vertebrae)
         )
         self.ui.applyButton.setEnabled(bool(result) and idle)
         self.ui.applyButton.setText(_("Start over") if some else _("Apply"))
-        self.ui.cancelButton.setEnabled(busy)
+        self.ui.cancelButton.setEnabled(not idle)
         self.ui.methodLabel.setText(METHODS.get(self._parameterNode.system, "") if self._parameterNode else "")
         # A correction in the middle of a computation replaces it, so these wait for nothing.
         for button in (
@@ -414,6 +414,7 @@ class SpineSegmentationWidget(
         with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be segmented.")):
             volume = self.readyVolume()
             if volume is not None:
+                self.stopMeasuring()
                 ensure_packages(self.resourcePath("requirements.txt"))
                 self._then, self._silent, self._fresh, self._verb = None, False, True, ""
                 self.logic.process(volume, self._parameterNode.system, self._parameterNode.outputSegmentation)

@@ -19,6 +19,10 @@ class Cache(Generic[T]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def items(self) -> list[tuple[Hashable, T]]:
+        """Keys and values, the one used last at the end."""
+        return list(self._values.items())
+
     def put(self, key: Hashable, value: T) -> None:
         """Keeps a value that was computed elsewhere; one that is there already stays."""
         self.get(key, lambda: value)

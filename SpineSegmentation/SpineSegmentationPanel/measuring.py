@@ -105,12 +105,17 @@ class Measuring:
     def onPlotDensity(self):
         self.whenMeasured(lambda result, measured: self.views.show_chart(measures.show_profiles(result, measured)[1]))
 
+    def stopMeasuring(self):
+        """What is measured by itself gives way to what a person wants."""
+        if self.logic.busy and self._silent:
+            self.logic.cancel()
+
     def onRest(self):
         """Nothing was corrected for a moment: time to measure what changed."""
         result = self.result
         if result is None or self.logic.busy or self.logic.hasEdits(result):
             return
         if self.logic.vertebrae(result) and self.logic.measures(result) is None:
-            self._silent = True
+            self._silent, self._then, self._fresh = True, None, False
             with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be measured.")):
                 self.logic.measure(result)

@@ -47,6 +47,7 @@ class Starting:
 
     def startFrom(self, source):
         result = self.result
+        self.stopMeasuring()
         if source is result.segmentation:
             raise SpineError(_("this is the segmentation of the result already; choose another one"))
         if result.nodes:

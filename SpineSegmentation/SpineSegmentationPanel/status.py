@@ -19,6 +19,7 @@ STAGES = {
     "detection": _("Finding the spine"),
     "labelling": _("Naming the vertebrae"),
     "segmentation": _("Segmenting"),
+    "measuring": _("Measuring"),
 }
 NUMBERED = ["detection", "labelling", "segmentation"]
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ..anatomy import COLUMN, SACRUM, Level, may_follow
 from ..cache import Cache
+from ..headway import counted
 from ..numbering import Numbering
 from ..spine import Centroids
 from .alignment import Curve, Segment, Stance, kyphosis, largest_cobb, lordosis, segment_of
@@ -127,7 +128,7 @@ def measure(
     places = ndimage.find_objects(labels, max_label=max(Level))
     found = sorted((level for level in Level if places[level - 1] is not None), key=lambda level: level.rank)
     vertebrae = []
-    for level in found:
+    for level in counted(found):
         measured = partial(measure_vertebra, ct, label_map, level, places[level - 1], centroids)
         key = (level, _mask_key(labels, level, places[level - 1]), _near(level, centroids))
         vertebra = known.get(key, measured)

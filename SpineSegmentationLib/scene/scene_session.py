@@ -164,7 +164,7 @@ class SceneSession:
         image = result.required_volume().GetImageData()
         key = (result, image, image.GetMTime(), voxels.to_lps.tobytes(), record.system)
         if self._opened != key:
-            self._started.open(voxels, record.system)
+            self._started.open(voxels, record.system, record.memory())
             self._opened = key
         self._request = request
         return request
@@ -218,7 +218,7 @@ class SceneSession:
                 except SpineError as error:
                     self._fail(result, str(error))
                     return
-                record.save(update.state)
+                record.save(update.state, update.memory)
                 self.on_update(result)
                 self.on_done(result, list(update.warnings))
 

@@ -53,7 +53,7 @@ def start_from(
         record.show(update, complete=True)
         for shown in record.segments.shown:
             set_kept(result.segmentation, shown.id, True)
-    record.history.push(update.state)
+    record.push(update.state)
     record.save(update.state)
     session.on_update(result)
     return result, adopted

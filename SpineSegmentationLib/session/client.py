@@ -24,6 +24,7 @@ from ..segmentation.mask import Piece
 from ..voxels import Voxels
 from . import messages
 from .engine import CANCELLED, Events
+from .memory import Memory, of_memory
 from .state import State
 
 PROGRAM = "import sys; sys.path.insert(0, {root!r}); from SpineSegmentationLib.session.worker import main; main()"
@@ -100,14 +101,15 @@ class WorkerClient:
         self._number = 0
         self._running: tuple[int, Events] | None = None
         self._pieces: dict[str, Piece] = {}
+        self._masks: dict[str, str] = {}
 
     @property
     def busy(self) -> bool:
         """Whether a request runs."""
         return self._running is not None
 
-    def open(self, voxels: Voxels, system: str) -> None:
-        """The scan and the system of all further requests; the voxels are written to a private file, once.
+    def open(self, voxels: Voxels, system: str, memory: Memory | None = None) -> None:
+        """See :meth:`Engine.open`; the voxels are written to a private file, once.
 
         Raises:
             SpineError: no room for the file.
@@ -131,7 +133,9 @@ class WorkerClient:
             "name": voxels.name,
             "system": system,
             "device": self._device,
+            "memory": of_memory(memory or Memory()),
         }
+        self._masks.update(memory.masks if memory else {})
         self._opened = False
         if old is not None and old["file"] != str(path):
             # A worker on Windows may still have it open; the folder is removed at the end.
@@ -167,7 +171,7 @@ class WorkerClient:
             with suppress(OSError):
                 self._folder.cleanup()
             self._folder = None
-        self._scan, self._opened, self._pieces = None, False, {}
+        self._scan, self._opened, self._pieces, self._masks = None, False, {}, {}
 
     def _request(self, request: dict[str, Any], events: Events) -> None:
         if self._scan is None:
@@ -220,13 +224,16 @@ class WorkerClient:
             events.progress(message["stage"], message["done"], message["total"], message["level"])
             return
         if kind in ("show", "done"):
-            update = messages.to_update(message, self._pieces)
+            update = messages.to_update(message, self._pieces, self._masks)
             pieces = {piece.digest: piece for piece in update.pieces.values()}
             if kind == "show":
                 self._pieces.update(pieces)
                 events.show(update)
                 return
             self._pieces = pieces
+            self._masks.update(update.memory.masks)
+            # A worker that must be started again need not compute again.
+            self._scan["memory"] = of_memory(update.memory)
         self._running = None
         if kind == "done":
             events.done(update)

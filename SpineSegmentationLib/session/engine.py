@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..anatomy import Level
 from ..cache import Cache
 from ..errors import SpineError
+from ..headway import telling
 from ..segmentation.mask import Piece, paint
 from ..voxels import Grid, Voxels, image_of
+from .memory import Memory, scan_of, text_of
 from .state import State
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class Update:
         grid: of the label map.
         seconds: wall time by stage.
         warnings: one line each.
+        memory: what a later session on the same scan need not compute again; empty in the middle of a run.
     """
 
     state: State
@@ -34,6 +38,7 @@ class Update:
     grid: Grid
     seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    memory: Memory = field(default_factory=Memory)
 
 
 def _ignore(*_: object) -> None:
@@ -45,8 +50,8 @@ class Events:
     """Who is told about one request. One of ``done``, ``measured`` and ``failed`` is called, once, at its end.
 
     Attributes:
-        progress: stage (``pipeline.STAGES``, or ``"loading"`` before the first), parts done, parts in all, and the
-            name of the vertebra or "".
+        progress: stage (``pipeline.STAGES``, ``"loading"`` before the first, or ``"measuring"``), parts done, parts
+            in all, and the name of the vertebra or "".
         show: values of a run in the making.
         done: its result.
         measured: as :func:`measures.details.details`.
@@ -67,8 +72,8 @@ CANCELLED = "cancelled"
 class Engine(Protocol):
     """Computes for one scan at a time, one request after the other."""
 
-    def open(self, voxels: Voxels, system: str) -> None:
-        """The scan and the system of all further requests."""
+    def open(self, voxels: Voxels, system: str, memory: Memory | None = None) -> None:
+        """The scan and the system of all further requests, and what an earlier session remembers of the scan."""
 
     def run(self, state: State, label: bool, events: Events) -> None:
         """The result of a state. ``label``: only box and locked vertebrae count, the others are found anew."""
@@ -103,9 +108,12 @@ class LocalEngine:
         self._cancelled = False
         self._warnings: list[str] = []
         self._vertebrae: Cache = Cache(100)
+        self._memory, self._scan_name = Memory(), ""
+        self._texts: Cache[tuple[str, str]] = Cache(256)
 
-    def open(self, voxels: Voxels, system: str) -> None:
+    def open(self, voxels: Voxels, system: str, memory: Memory | None = None) -> None:
         self._scan, self._session, self._vertebrae = (voxels, system), None, Cache(100)
+        self._memory = memory or Memory()
 
     def run(self, state: State, label: bool, events: Events) -> None:
         def work() -> None:
@@ -117,7 +125,8 @@ class LocalEngine:
             else:
                 session.apply(state)
             warnings = (*self._warnings, *session.warnings)
-            events.done(Update(session.state, dict(session.pieces), Grid.of(session.ct), session.seconds, warnings))
+            grid, memory = Grid.of(session.ct), self._remembered(session)
+            events.done(Update(session.state, dict(session.pieces), grid, session.seconds, warnings, memory))
 
         self._guarded(work, events)
 
@@ -131,9 +140,16 @@ class LocalEngine:
             session.apply(state)
             label_map = paint({**session.pieces, **edited}, session.ct)
             drawn = {level: sure for level, sure in session.mask_confidence.items() if level not in edited}
-            measures = measure(
-                session.ct, label_map, state.centroids, session.complete, known=self._vertebrae, mask_confidence=drawn
-            )
+            # So that it can be ended between vertebrae, too.
+            with telling(lambda share: self._progress(events, "measuring", int(100 * share), 100)):
+                measures = measure(
+                    session.ct,
+                    label_map,
+                    state.centroids,
+                    session.complete,
+                    known=self._vertebrae,
+                    mask_confidence=drawn,
+                )
             events.measured(details(measures))
 
         self._guarded(work, events)
@@ -159,15 +175,25 @@ class LocalEngine:
                 self._pipelines[system] = Pipeline(system, self.device, weights=self.weights)
             self._warnings = []
             self._session = Session(image_of(voxels, self._warnings), self._pipelines[system])
+            self._scan_name = scan_of(self._session.ct)
+            self._session.remember(self._memory.of(self._scan_name))
         return self._session
+
+    def _remembered(self, session: Session) -> Memory:
+        masks = session.masks.items()
+        texts = (self._texts.get((key, mask.digest), partial(text_of, key, mask)) for key, mask in masks)
+        return Memory(self._scan_name, dict(texts))
 
     def _watched(self, events: Events) -> Callable[[Progress], None]:
         def progress(step: Progress) -> None:
-            if self._cancelled:
-                raise Cancelled
-            events.progress(step.stage, step.done, step.total, step.level.name if step.level else "")
+            self._progress(events, step.stage, step.done, step.total, step.level.name if step.level else "")
 
         return progress
+
+    def _progress(self, events: Events, stage: str, done: int, total: int, level: str = "") -> None:
+        if self._cancelled:
+            raise Cancelled
+        events.progress(stage, done, total, level)
 
     def _guarded(self, work: Callable[[], None], events: Events) -> None:
         self._cancelled = False

@@ -3,7 +3,7 @@
 Requests: ``open`` (the scan: a file of its voxels and where they lie), ``run``, ``measure``, ``cancel``; all but the
 last have an ``id``. Answers carry it as ``id``; their ``event`` is ``progress``, ``show``, ``done``, ``measured`` or
 ``failed``. A piece is packed to bits (some 30 kB), so it travels in the message; one that the other side has, by its
-digest, travels as that digest alone.
+digest, travels as that digest alone; so do the masks of a memory (some 20 kB).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids, SpineBox
 from ..voxels import Grid
 from .engine import Update
+from .memory import of_memory, to_memory
 from .state import State
 
 
@@ -92,7 +93,7 @@ def to_pieces(value: Mapping[str, Any], known: Mapping[str, Piece] | None = None
     return pieces
 
 
-def of_update(update: Update, known: Container[str] = ()) -> dict[str, Any]:
+def of_update(update: Update, known: Container[str] = (), masks: Container[str] = ()) -> dict[str, Any]:
     grid = update.grid
     return {
         "state": of_state(update.state),
@@ -100,14 +101,18 @@ def of_update(update: Update, known: Container[str] = ()) -> dict[str, Any]:
         "grid": [list(grid.size), list(grid.spacing), list(grid.origin), list(grid.direction)],
         "seconds": dict(update.seconds),
         "warnings": list(update.warnings),
+        "memory": of_memory(update.memory, masks),
     }
 
 
-def to_update(value: Mapping[str, Any], known: Mapping[str, Piece] | None = None) -> Update:
+def to_update(
+    value: Mapping[str, Any], known: Mapping[str, Piece] | None = None, masks: Mapping[str, str] | None = None
+) -> Update:
     return Update(
         to_state(value["state"]),
         to_pieces(value["pieces"], known),
         Grid(*(tuple(part) for part in value["grid"])),
         value["seconds"],
         tuple(value["warnings"]),
+        to_memory(value["memory"], masks),
     )

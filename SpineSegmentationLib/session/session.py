@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 
 import SimpleITK as sitk
@@ -67,6 +67,17 @@ class Session:
     def label_map(self) -> sitk.Image:
         """uint8 VerSe codes on the grid of the CT."""
         return paint(self._pieces, self.ct)
+
+    @property
+    def masks(self) -> dict[Hashable, VertebraMask]:
+        """The masks that the present centroids were given, by what they were computed from."""
+        places = {point.position for point in self.state.centroids}
+        return {key: mask for key, mask in self._masks.items() if key[1] in places}
+
+    def remember(self, masks: Mapping[Hashable, VertebraMask]) -> None:
+        """Masks of an earlier session on the same scan, as :attr:`masks` gave them, are not computed again."""
+        for key, mask in masks.items():
+            self._masks.put(key, mask)
 
     @property
     def complete(self) -> Mapping[Level, bool]:

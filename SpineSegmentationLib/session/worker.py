@@ -22,6 +22,7 @@ import numpy as np
 from ..voxels import Voxels
 from . import messages
 from .engine import Cancelled, Events, LocalEngine, Update
+from .memory import to_memory
 
 
 class Worker:
@@ -36,6 +37,7 @@ class Worker:
         self._send, self._weights = send, weights
         self._engine: LocalEngine | None = None
         self._cancelled: set[int] = set()
+        self._masks: set[str] = set()
 
     def cancel(self, number: int) -> None:
         """The request of that number is not wanted any more; may be called from another thread."""
@@ -63,15 +65,18 @@ class Worker:
         # Should the new scan be bad, nothing may go on with the old one.
         self._engine.close()
         array = np.memmap(request["file"], np.dtype(request["type"]), "r", shape=tuple(request["shape"]))
-        self._engine.open(Voxels(array, np.array(request["to_lps"]), request["name"]), request["system"])
+        memory = to_memory(request["memory"])
+        self._masks.update(memory.masks)
+        self._engine.open(Voxels(array, np.array(request["to_lps"]), request["name"]), request["system"], memory)
 
     def _run(self, request: dict[str, Any], tell: Callable) -> None:
         sent = set(request["have"])
 
         def update(event: str) -> Callable:
             def send(value: Update) -> None:
-                tell(event, **messages.of_update(value, sent))
+                tell(event, **messages.of_update(value, sent, self._masks))
                 sent.update(piece.digest for piece in value.pieces.values())
+                self._masks.update(value.memory.masks)
 
             return send
 

@@ -150,6 +150,7 @@ def test_other_weights_are_for_another_worker(steps, monkeypatch, tmp_path):
 
 
 def test_the_line_says_how_far_the_naming_is(steps):
+    steps.panel._silent = False
     steps.panel.onProgress(steps.result, "loading", 0, 1, "")
     assert "longer the first time" in steps.panel.status.text
     steps.panel.onProgress(steps.result, "labelling", 37, 100, "")

@@ -69,6 +69,31 @@ def test_a_loaded_scene_has_no_edits_before_and_after_apply(logic, result, tmp_p
     again.close()
 
 
+def test_after_loading_only_the_edited_vertebra_is_computed(logic, result, tmp_path):
+    before = labels(result)
+    logic.close()
+    again, loaded = reopened(save_and_load(logic.scene, tmp_path))
+    jiggle(loaded, (3e-14, -3e-14, 3e-14))
+    drag(loaded, "L3", (0.0, 0.0, 3.0))
+    standins.CALLS.clear()
+    again.applyEdits(loaded)
+    again.measure(loaded)
+    assert standins.CALLS == {"segmentation": 1}
+    after = labels(loaded)
+    assert np.array_equal(after, fresh(again, loaded)) and not np.array_equal(after, before)
+    # Another scan under the same points: nothing of it is known.
+    array = slicer.util.arrayFromVolume(loaded.volume)
+    array[array > 250] += 100
+    slicer.util.arrayFromVolumeModified(loaded.volume)
+    again.close()
+    third = SpineLogic(loaded.scene, device="cpu")
+    drag(loaded, "T11", (0.0, 0.0, 2.0))
+    standins.CALLS.clear()
+    third.applyEdits(loaded)
+    assert standins.CALLS["segmentation"] == 5
+    third.close()
+
+
 def test_the_segments_lie_on_the_voxels_of_the_volume(logic, result):
     """Segment Editor works on both without resampling."""
     of_volume, of_segments = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()

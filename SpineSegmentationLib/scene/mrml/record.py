@@ -14,6 +14,7 @@ from ...errors import SpineError
 from ...measures.details import rows_of_details
 from ...session import messages
 from ...session.engine import Update
+from ...session.memory import Memory, of_memory, to_memory
 from ...session.state import History, State
 from ...spine import Centroid, Centroids, SpineBox
 from ...systems import DEFAULT
@@ -34,6 +35,9 @@ STATE = "SpineSegmentation.state"
 """Attribute of a segmentation or table: the values that it was computed from."""
 
 SYSTEM = "SpineSegmentation.system"
+
+MEMORY = "SpineSegmentation.memory"
+"""Attribute of a segmentation: what need not be computed again when the scene was loaded."""
 
 MEASURES = "SpineSegmentation.measures"
 """Attribute of a table: the measures with their places in space, as JSON."""
@@ -214,6 +218,15 @@ class Record:
         table.SetAttribute(MEASURES, json.dumps(details))
         renew_measures(self.result, details)
 
+    def memory(self) -> Memory:
+        """What :meth:`save` noted; an empty one where that is nothing."""
+        node = self.result.segmentation
+        try:
+            return to_memory(json.loads((node.GetAttribute(MEMORY) if node is not None else "") or "null"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # Somebody changed the attribute: everything is computed again.
+            return Memory()
+
     def measures(self) -> dict[str, Any] | None:
         """What :meth:`show_measurements` was given; None when the segments were changed since."""
         table = self.result.table
@@ -224,11 +237,13 @@ class Record:
         except ValueError:
             return None
 
-    def save(self, state: State) -> None:
-        """Notes in the segmentation what it was computed from, for a scene that is saved."""
+    def save(self, state: State, memory: Memory | None = None) -> None:
+        """Notes in the segmentation what it was computed from, and on the way, for a scene that is saved."""
         node = self.result.segmentation
         assert node is not None  # what is saved was shown
         node.SetAttribute(STATE, json.dumps(messages.of_state(state)))
+        if memory is not None:
+            node.SetAttribute(MEMORY, json.dumps(of_memory(memory)))
         node.SetAttribute(SYSTEM, self.system)
 
 

@@ -53,18 +53,20 @@ def hardened_copy(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLScala
     copy.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     # Resampling fills with 0, which is water.
     low = int(np.floor(min(AIR, copy.GetImageData().GetScalarRange()[0])))
-    image = vtk.vtkImageMathematics()
-    image.SetInputData(copy.GetImageData())
-    image.SetOperationToAddConstant()
-    image.SetConstantC(-low)
-    image.Update()
-    copy.SetAndObserveImageData(image.GetOutput())
+    copy.SetAndObserveImageData(_raised(copy.GetImageData(), -low))
     copy.HardenTransform()
-    image.SetInputData(copy.GetImageData())
-    image.SetConstantC(low)
-    image.Update()
-    copy.SetAndObserveImageData(image.GetOutput())
+    copy.SetAndObserveImageData(_raised(copy.GetImageData(), low))
     return copy
+
+
+def _raised(image: vtk.vtkImageData, by: int) -> vtk.vtkImageData:
+    """The image with all its values raised."""
+    adding = vtk.vtkImageMathematics()
+    adding.SetInputData(image)
+    adding.SetOperationToAddConstant()
+    adding.SetConstantC(by)
+    adding.Update()
+    return adding.GetOutput()
 
 
 def ct_of(volume: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:

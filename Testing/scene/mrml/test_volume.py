@@ -6,11 +6,15 @@ import pytest
 pytest.importorskip("slicer")
 
 import SimpleITK as sitk
+import slicer
+import slicer.util
+import vtk
 from scenes import add_transform, add_volume, add_warp
 from turned import CT, rigid
+from vtk.util.numpy_support import numpy_to_vtk
 
 from SpineSegmentationLib.errors import SpineError
-from SpineSegmentationLib.scene.mrml.volume import ct_of
+from SpineSegmentationLib.scene.mrml.volume import ct_of, hardened_copy, is_warped
 from SpineSegmentationLib.voxels import Grid
 
 
@@ -61,3 +65,56 @@ def test_volumes_that_are_none(scene):
         ct_of(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
     with pytest.raises(SpineError, match="cannot be Hounsfield"):
         ct_of(add_volume(scene, CT > 0))
+
+
+def add_grid(scene, displacement) -> object:
+    """A displacement field that moves the middle of the volume by RAS mm, and the rest less, down to nothing."""
+    size, spacing = 9, 30.0
+    places = np.moveaxis(np.indices((size,) * 3)[::-1], 0, -1) - (size - 1) / 2
+    weight = np.exp(-0.5 * (np.linalg.norm(places, axis=-1) * spacing / 90.0) ** 2)
+    vectors = (weight[..., None] * np.array(displacement)).astype(np.float64)
+    image = vtk.vtkImageData()
+    image.SetDimensions(size, size, size)
+    image.SetSpacing(spacing, spacing, spacing)
+    image.SetOrigin(*[-spacing * (size - 1) / 2] * 3)
+    image.GetPointData().SetScalars(numpy_to_vtk(vectors.reshape(-1, 3), deep=True))
+    grid = slicer.vtkOrientedGridTransform()
+    grid.SetDisplacementGridData(image)
+    node = scene.AddNewNodeByClass("vtkMRMLGridTransformNode")
+    node.SetAndObserveTransformToParent(grid)
+    return node
+
+
+def middle(volume) -> np.ndarray:
+    """The centre of what is brighter than 200 HU, RAS mm."""
+    array = slicer.util.arrayFromVolume(volume)
+    matrix = slicer.util.arrayFromVTKMatrix(volume_matrix(volume))
+    return matrix[:3] @ [*np.argwhere(array > 200).mean(0)[::-1], 1.0]
+
+
+def volume_matrix(volume):
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_a_volume_under_a_displacement_field_is_hardened_into_a_copy(scene):
+    """A bright cube in the middle goes where the field takes it; what comes from outside is air."""
+    z, y, x = np.indices((40, 40, 40)) - 19.5
+    cube = np.where(np.max(np.abs([x, y, z]), 0) < 6, 700, 40).astype(np.int16)
+    image = sitk.GetImageFromArray(cube)
+    image.SetSpacing((2.0, 2.0, 2.0))
+    image.SetOrigin((-39.0, -39.0, -39.0))
+    volume = add_volume(scene, image, "tilted")
+    before = middle(volume)
+    assert not is_warped(volume)
+    volume.SetAndObserveTransformNodeID(add_grid(scene, (3.0, -6.0, 9.0)).GetID())
+    assert is_warped(volume)
+    copy = hardened_copy(volume)
+    assert not is_warped(copy) and copy.GetParentTransformNode() is None and copy.GetName() == "tilted hardened"
+    assert middle(copy) - before == pytest.approx((3.0, -6.0, 9.0), abs=1.0)
+    array = slicer.util.arrayFromVolume(copy)
+    assert array.dtype == np.int16 and array.min() <= -1000 and array.max() == 700
+    assert sitk.GetArrayFromImage(ct_of(copy)).max() == 700
+    # The one that was given stays as it was.
+    assert np.array_equal(slicer.util.arrayFromVolume(volume), cube) and is_warped(volume)
