@@ -97,6 +97,29 @@ def test_every_widget_used_in_python_is_in_the_ui_and_the_other_way_round(ui):
     assert interactive - used <= set(bound(ui))
 
 
+SHOWN = {"show", "showStatus", "setText", "confirm", "setToolTip", "addAction", "addItem", "tryWithErrorDisplay"}
+
+
+def test_what_a_person_reads_can_be_translated():
+    """No literal text with letters goes to a widget or a dialog but through ``_()``."""
+    found = []
+    for path in MODULE.rglob("*.py"):
+        calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        for call in calls:
+            if getattr(call.func, "attr", getattr(call.func, "id", "")) in SHOWN:
+                literal = [text for part in call.args if isinstance(part, ast.Constant | ast.JoinedStr)
+                           for text in ast.walk(part) if isinstance(text, ast.Constant)]  # fmt: skip
+                found += [f"{path.name}:{call.lineno}" for text in literal if re.search("[A-Za-z]", str(text.value))]
+    assert found == []
+
+
+def test_the_headings_for_translators_are_those_of_the_library():
+    from SpineSegmentationLib.scene.figures import HEADINGS
+
+    text = (MODULE / "SpineSegmentationPanel" / "measuring.py").read_text()
+    assert tuple(re.findall(r'^    _\("(.+)"\),$', text, re.M)) == HEADINGS
+
+
 def test_build_names_every_file_of_the_module():
     text = (MODULE / "CMakeLists.txt").read_text().replace("${MODULE_NAME}", "SpineSegmentation")
     files = {path.relative_to(MODULE).as_posix() for path in MODULE.rglob("*.py")}

@@ -21,8 +21,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Testing"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.cache import Cache
 from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.measures.column import measure
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.session.client import SubprocessTransport
@@ -62,6 +64,16 @@ def in_one_process(ct: sitk.Image, centroids: Centroids) -> None:
         return seconds(lambda: (edit(), session.label_map))
 
     report("moved centroid", [edited(lambda p=p: session.move(middle.level, p)) for p in places(middle.position)])
+    known: Cache = Cache(100)
+
+    def measured() -> float:
+        label_map, start = session.label_map, time.process_time()
+        measure(ct, label_map, session.state.centroids, known=known)
+        return time.process_time() - start
+
+    report("measured (processor)", [measured()])
+    anew = [(session.move(middle.level, place), measured())[1] for place in places(middle.position)]
+    report("measured anew", anew)
     report("rename", [edited(lambda: session.rename(centroids.levels[0], free(centroids)))])
     report("shift", [edited(lambda by=by: session.shift(by)) for by in (1, -1, -1)])
     report("undo", [edited(session.undo) for _ in range(9)])

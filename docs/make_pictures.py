@@ -1,6 +1,6 @@
 """Makes the pictures of tutorial.md: the real panel and the real weights, on the sample phantom.
 
-Needs slicer-core and PySide6-Essentials, no Slicer: ``python docs/make_pictures.py``.
+Needs slicer-core and PySide6-Essentials, no Slicer: ``python docs/make_pictures.py [NAME...]``; all without a name.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "SpineSegmentation")]
+sys.path[:0] = [str(ROOT), *(str(ROOT / name) for name in ("Testing", "Testing/panel", "SpineSegmentation"))]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 # ruff: noqa: E402  the folders had to be found first
@@ -81,24 +82,44 @@ def side_by_side(*pictures: np.ndarray) -> np.ndarray:
     )
 
 
-def main() -> None:
+def grab(widget, name: str) -> None:
+    """A widget as it looks, in few colours: a small file."""
+    file = IMAGES / f"{name}.png"
+    widget.grab().save(str(file))
+    few = Image.open(file).convert("RGB").quantize(200, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(file, optimize=True)
+
+
+def main(names: list[str]) -> None:
+    wanted = set(names) or {"panel", "measures", "applied", "shift", "drag"}
     tutorial = Tutorial()
     ui = tutorial.panel.ui
     IMAGES.mkdir(exist_ok=True)
     tutorial.do(ui.applyButton.click)
     tutorial.do(lambda: None, rest=4)
     ui.exportDirectoryButton.setText("choose a folder")
-    tutorial.window.grab().save(str(IMAGES / "panel.png"))
+    if "panel" in wanted:
+        tutorial.window.resize(460, tutorial.window.minimumSizeHint().height())
+        slicer.app.processEvents()
+        grab(tutorial.window, "panel")
+    if "measures" in wanted:
+        tutorial.window.resize(620, 1100)
+        ui.measuresCollapsibleButton.setProperty("collapsed", False)
+        slicer.app.processEvents()
+        grab(ui.measuresCollapsibleButton, "measures")
     right = tutorial.picture()
-    write_picture(right, IMAGES / "applied.png")
-    tutorial.do(ui.shiftDownButton.click)
-    write_picture(side_by_side(tutorial.picture(), right), IMAGES / "shift.png")
-    tutorial.do(ui.undoButton.click)
-    level = tutorial.panel.table.levels[-2]
-    tutorial.do(lambda: tutorial.place(level, (0.0, 14.0, 14.0)))
-    write_picture(side_by_side(tutorial.picture(), right), IMAGES / "drag.png")
+    if "applied" in wanted:
+        write_picture(right, IMAGES / "applied.png")
+    if "shift" in wanted:
+        tutorial.do(ui.shiftDownButton.click)
+        write_picture(side_by_side(tutorial.picture(), right), IMAGES / "shift.png")
+        tutorial.do(ui.undoButton.click)
+    if "drag" in wanted:
+        level = tutorial.panel.table.levels[-2]
+        tutorial.do(lambda: tutorial.place(level, (0.0, 14.0, 14.0)))
+        write_picture(side_by_side(tutorial.picture(), right), IMAGES / "drag.png")
     tutorial.panel.cleanup()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

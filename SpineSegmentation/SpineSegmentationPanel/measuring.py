@@ -9,14 +9,27 @@ from SpineSegmentationLib.scene.mrml import measures
 
 from .connection import connect
 
+HEADINGS = [
+    _("Level"),
+    _("Front (mm)"),
+    _("Middle (mm)"),
+    _("Back (mm)"),
+    _("Deformity"),
+    _("Density (HU)"),
+    _("Disc below (mm)"),
+    _("Disc angle (°)"),
+    _("Slip (mm)"),
+]
+"""As ``figures.HEADINGS``, for translators."""
+
 
 class Measuring:
     """What was measured of the chosen volume's result; the widget gives the rest, as for ``Corrections``."""
 
     def connectMeasuring(self):
-        self._measured = None
-        self.ui.measuresTable.setColumnCount(len(figures.HEADINGS))
-        self.ui.measuresTable.setHorizontalHeaderLabels([_(heading) for heading in figures.HEADINGS])
+        self._measured = self._measuredOf = None
+        self.ui.measuresTable.setColumnCount(len(HEADINGS))
+        self.ui.measuresTable.setHorizontalHeaderLabels(HEADINGS)
         connect(self.ui.measuresTable, "cellClicked(int,int)", self.onMeasuresClicked)
         connect(self.ui.linesCheckBox, "clicked(bool)", self.onLines)
         connect(self.ui.curvesCheckBox, "clicked(bool)", self.onCurves)
@@ -34,9 +47,11 @@ class Measuring:
             widget.setEnabled(some and idle)
         for widget in (self.ui.linesCheckBox, self.ui.curvesCheckBox):
             widget.setEnabled(some)
-        shown = measures.shown_measures(result) if some else []
-        self.ui.linesCheckBox.setChecked(any(measures.is_line(node) for node in shown))
-        self.ui.curvesCheckBox.setChecked(any(measures.is_curve(node) for node in shown))
+        if not some or result != self._measuredOf:
+            self._measuredOf = result
+            shown = measures.shown_measures(result) if some else []
+            self.ui.linesCheckBox.setChecked(any(measures.is_line(node) for node in shown))
+            self.ui.curvesCheckBox.setChecked(any(measures.is_curve(node) for node in shown))
         self.ui.measuresTable.setEnabled(measured is not None)
         if not some:
             self.ui.measuresTable.setRowCount(0)
@@ -73,7 +88,8 @@ class Measuring:
         if measured is None:
             self.edit(self.logic.measure, then=lambda result: then(result, self.logic.measures(result)))
         else:
-            then(result, measured)
+            with slicer.util.tryWithErrorDisplay(_("The measures could not be shown.")):
+                then(result, measured)
             self.refresh()
 
     def onMeasure(self):

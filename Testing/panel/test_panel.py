@@ -156,3 +156,14 @@ def test_the_line_says_how_far_the_naming_is(steps):
     steps.panel.onProgress(steps.result, "labelling", 37, 100, "")
     assert "Stage 2 of 3: Naming the vertebrae 37 %" in steps.panel.status.text
     assert steps.ui.progressBar.value == 37 and steps.ui.progressBar.maximum == 100
+
+
+def test_the_panel_fits_a_screen_of_1080_pixels(steps):
+    """With a result, and the sections as they are at first; Slicer's own toolbars and title take some 150."""
+    import qt
+
+    window = steps.panel.parent
+    window.show()
+    qt.QApplication.processEvents()
+    assert window.minimumSizeHint().height() < 930 and window.minimumSizeHint().width() < 520
+    window.hide()

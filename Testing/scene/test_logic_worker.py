@@ -42,7 +42,7 @@ class Panel:
     def _on_progress(self, result, stage, done, total, level):
         self.while_running(stage, done)
 
-    def wait(self, seconds=60.0):
+    def wait(self, seconds=600.0):
         """Until nothing runs; what was told since the last time."""
         until = time.monotonic() + seconds
         while self.logic.busy:

@@ -58,7 +58,7 @@ class Application:
         events = Events(progress, note("show"), note("done"), note("measured"), note("failed"))
         self.client.run(state or State(), label, events)
 
-    def wait(self, seconds=60.0):
+    def wait(self, seconds=600.0):
         """The event that ends the request."""
         until = time.monotonic() + seconds
         while not self.events or self.events[-1][0] in ("progress", "show"):

@@ -8,6 +8,7 @@ import numpy as np
 import slicer
 
 from .coordinates import array_of, modifying
+from .measures import drawn_measures
 from .result import Result
 
 WINDOW, LEVEL = 1250.0, 375.0
@@ -77,10 +78,10 @@ def thin_box(roi: slicer.vtkMRMLMarkupsROINode) -> None:
 
 
 def show_only(scene: slicer.vtkMRMLScene, chosen: Result | None) -> None:
-    """Draws the points and segments of one result, and nothing of the others."""
+    """Draws the points, segments and measures of one result, and nothing of the others."""
     for result in Result.all(scene):
         mine = chosen is not None and result == chosen
-        for node in (result.centroids, result.segmentation):
+        for node in (result.centroids, result.segmentation, *drawn_measures(result)):
             if node is not None and node.GetDisplayNode() and bool(node.GetDisplayVisibility()) != mine:
                 node.SetDisplayVisibility(mine)
         if not mine and result.box is not None and result.box.GetDisplayVisibility():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import vtk
 
+from .active import active_list_kept
 from .coordinates import FLIP, flipped, matrix_of, modifying
 from .result import MEASURE, VOLUME, Result, nodes_of_class
 
@@ -102,6 +103,11 @@ def is_curve(node) -> bool:
     return node.GetAttribute(MEASURE).split(" ")[0] in CURVES
 
 
+def drawn_measures(result: Result) -> list:
+    """The lines among :func:`shown_measures`: what views draw."""
+    return [node for node in _shown(result) if node.IsA("vtkMRMLMarkupsLineNode")]
+
+
 def show_lines(result: Result, details: Mapping[str, Any], level: str | None) -> list:
     """Heights and end-plates of one vertebra and of no other; of none with None. Returns the lines."""
     keep = [] if level is None else show_vertebra(result, details, level)
@@ -170,7 +176,8 @@ def _own(result: Result, kind: str, name: str) -> slicer.vtkMRMLNode:
     for node in _shown(result):
         if node.GetAttribute(MEASURE) == name and node.GetClassName() == f"vtkMRML{kind}Node":
             return node
-    node = result.make(kind, name)
+    with active_list_kept(result.scene):
+        node = result.make(kind, name)
     node.SetAttribute(MEASURE, name)
     return node
 

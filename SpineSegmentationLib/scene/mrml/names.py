@@ -13,6 +13,7 @@ import slicer
 import vtk
 
 from ...anatomy import Level
+from .active import active_list_kept
 from .coordinates import modifying
 from .display import show_names
 
@@ -113,7 +114,8 @@ class Names:
             node.SetName("Vertebra name")
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
-            node = self.scene.AddNode(node)
+            with active_list_kept(self.scene):
+                node = self.scene.AddNode(node)
             node.CreateDefaultDisplayNodes()
             node.SetLocked(True)
             display = node.GetDisplayNode()

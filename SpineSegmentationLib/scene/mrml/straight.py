@@ -14,9 +14,11 @@ from vtk.util.numpy_support import numpy_to_vtk
 from ...anatomy import Level
 from ...pictures.straightened import Straightening
 from ...segmentation.mask import paint
+from .active import active_list_kept
 from .coordinates import FLIP, flipped, matrix_of, modifying
 from .current import CurrentSegments
 from .display import STRAIGHT_GROUP, choose_name, fit_views, show_names, slice_views
+from .measures import drawn_measures
 from .points import points_of
 from .result import Result
 from .volume import ct_of
@@ -99,7 +101,7 @@ class StraightSpine:
             if node is not None and node.GetScene() is not None:
                 self.scene.RemoveNode(node)
         if self.result is not None and self.result.volume is not None:
-            for node in (self.result.centroids, self.result.segmentation, self.result.box):
+            for node in _of_patient(self.result):
                 if node is not None and node.GetDisplayNode():
                     node.GetDisplayNode().RemoveAllViewNodeIDs()
         self.result = self.volume = self.labels = self.points = None
@@ -158,7 +160,8 @@ class StraightSpine:
             node.SetName(f"{volume.GetName()} straightened")
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
-            node = self.scene.AddNode(node)
+            with active_list_kept(self.scene):
+                node = self.scene.AddNode(node)
             node.CreateDefaultDisplayNodes()
             node.GetDisplayNode().SetSaveWithScene(False)
             setattr(self, attribute, node)
@@ -192,7 +195,7 @@ class StraightSpine:
             patient.append(self.scene.GetNthNodeByClass(number, "vtkMRMLViewNode"))
         result = self.result
         assert result is not None
-        for node in (result.centroids, result.segmentation, result.box):
+        for node in _of_patient(result):
             if node is not None and node.GetDisplayNode():
                 _only_in(node.GetDisplayNode(), patient)
         _only_in(self.points.GetDisplayNode(), straight)
@@ -209,6 +212,11 @@ class StraightSpine:
         """Shows the whole column in the straightened views."""
         places = [self.points.GetNthControlPointPositionWorld(n) for n in range(self.points.GetNumberOfControlPoints())]
         fit_views(self.scene, np.array([tuple(place) for place in places]), STRAIGHT_GROUP)
+
+
+def _of_patient(result: Result) -> list:
+    """What lies in the space of the patient, and would lie wrong in straightened views."""
+    return [result.centroids, result.segmentation, result.box, *drawn_measures(result)]
 
 
 def _only_in(display: slicer.vtkMRMLDisplayNode, views: Iterable[slicer.vtkMRMLAbstractViewNode]) -> None:

@@ -143,3 +143,17 @@ def test_a_height_shows_its_length_and_a_curve_its_name_alone(of_volume):
     curve = measures.show_curve(of_volume, details(), "cobb")[0]
     assert curve.GetName() == "Cobb 24° T5" and curve.GetPropertiesLabelText() == ""
     assert curve.GetDisplayNode().GetPropertiesLabelVisibility()
+
+
+def test_lines_of_another_volume_are_not_drawn(scene, of_volume):
+    from scenes import add_volume
+    from segmented import CT
+
+    from SpineSegmentationLib.scene.mrml.display import show_only
+
+    of_volume.make("Segmentation", "spine")
+    lines = measures.show_lines(of_volume, details(), "L3")
+    show_only(scene, Result.of(add_volume(scene, CT, "other")))
+    assert not any(line.GetDisplayVisibility() for line in lines)
+    show_only(scene, of_volume)
+    assert all(line.GetDisplayVisibility() for line in lines)

@@ -80,6 +80,16 @@ def test_names_are_not_saved(names, result, tmp_path):
     assert loaded.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 1
 
 
+def test_placed_points_go_where_they_went(scene, result):
+    """Slicer makes every new list the active one."""
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    other = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode")
+    assert selection.GetActivePlaceNodeID() == other.GetID()
+    Names(scene).show(result.centroids)
+    assert selection.GetActivePlaceNodeID() == other.GetID()
+    assert selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsLineNode"
+
+
 def test_without_its_list_there_are_no_names(names, result):
     scene, points = result.scene, result.centroids
     names.hide()
