@@ -45,7 +45,6 @@ def test_measurements_and_exports(steps, tmp_path):
 
 def test_volumes_are_measured_when_nothing_happens(steps):
     status = steps.panel.status.text
-    assert steps.ui.vertebraTable.item(0, 3).text() == "–"
     steps.wait(lambda: steps.ui.vertebraTable.item(0, 3).text() != "–", "the volume")
     assert float(steps.ui.vertebraTable.item(0, 3).text()) > 0.5
     assert steps.ui.vertebraTable.item(0, 4).text() == "yes"
