@@ -49,11 +49,17 @@ class Tutorial:
         self.window.resize(460, 920)
         self.window.show()
 
-    def do(self, action: Callable[[], object], rest: float = 0.0) -> None:
-        """Does something and waits until it is computed, and a while longer."""
+    def do(self, action: Callable[[], object]) -> None:
+        """Does something and waits until it is computed."""
         action()
-        panel, until = self.panel, time.monotonic() + rest
-        while panel.logic.busy or panel.logic.hasEdits(panel.result) or time.monotonic() < until:
+        panel = self.panel
+        while panel.logic.busy or panel.logic.hasEdits(panel.result):
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+    def measured(self) -> None:
+        """Waits until the vertebrae were measured, which happens by itself."""
+        while self.panel.logic.measures(self.panel.result) is None:
             slicer.app.processEvents()
             time.sleep(0.01)
 
@@ -96,7 +102,7 @@ def main(names: list[str]) -> None:
     ui = tutorial.panel.ui
     IMAGES.mkdir(exist_ok=True)
     tutorial.do(ui.applyButton.click)
-    tutorial.do(lambda: None, rest=4)
+    tutorial.measured()
     ui.exportDirectoryButton.setText("choose a folder")
     if "panel" in wanted:
         tutorial.window.resize(460, tutorial.window.minimumSizeHint().height())

@@ -233,7 +233,8 @@ class WorkerClient:
             self._pieces = pieces
             self._masks.update(update.memory.masks)
             # A worker that must be started again need not compute again.
-            self._scan["memory"] = of_memory(update.memory)
+            if self._scan is not None:
+                self._scan["memory"] = of_memory(update.memory)
         self._running = None
         if kind == "done":
             events.done(update)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import slicer
 
 
 @contextmanager
-def active_list_kept(scene) -> Iterator[None]:
+def active_list_kept(scene: slicer.vtkMRMLScene) -> Iterator[None]:
     """Within this, new markups nodes do not become the one that points are placed in, as Slicer would have it."""
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     if selection is None:

@@ -93,12 +93,12 @@ def show_frame(result: Result, details: Mapping[str, Any], level: str) -> slicer
     return node
 
 
-def is_line(node) -> bool:
+def is_line(node: slicer.vtkMRMLNode) -> bool:
     """Whether a node of :func:`shown_measures` is a height or an end-plate."""
     return node.GetAttribute(MEASURE).partition(" ")[2] in LINES
 
 
-def is_curve(node) -> bool:
+def is_curve(node: slicer.vtkMRMLNode) -> bool:
     """Whether a node of :func:`shown_measures` is of a curve."""
     return node.GetAttribute(MEASURE).split(" ")[0] in CURVES
 
@@ -229,7 +229,7 @@ def _chart(
     return chart
 
 
-def _fill(table, details: Mapping[str, Any], columns: Sequence[str]) -> None:
+def _fill(table: slicer.vtkMRMLTableNode, details: Mapping[str, Any], columns: Sequence[str]) -> None:
     """The levels that have a value in all the columns, and these values as numbers, which a plot needs."""
     found = [
         (level, [float(bone["measures"][column]) for column in columns])
