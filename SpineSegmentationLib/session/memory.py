@@ -58,6 +58,7 @@ def text_of(key: Hashable, mask: VertebraMask) -> tuple[str, str]:
         "corner": list(mask.corner),
         "shape": list(mask.probability.shape),
         "complete": mask.complete,
+        "confidence": mask.confidence,
         "values": base64.b64encode(values).decode("ascii"),
     }
     text = json.dumps(content)
@@ -68,7 +69,9 @@ def _mask(text: str) -> tuple[Hashable, VertebraMask]:
     content = json.loads(text)
     shape = tuple(content["shape"])
     values = np.frombuffer(zlib.decompress(base64.b64decode(content["values"])), np.uint8).reshape(shape)
-    return _tuples(content["key"]), VertebraMask(values, tuple(content["corner"]), content["complete"])
+    return _tuples(content["key"]), VertebraMask(
+        values, tuple(content["corner"]), content["complete"], content["confidence"]
+    )
 
 
 def _tuples(value: object) -> Hashable:

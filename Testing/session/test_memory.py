@@ -46,12 +46,18 @@ keys = st.recursive(
 
 
 @settings(max_examples=30, deadline=None)
-@given(keys.map(lambda key: (key,)), st.integers(0, 255), st.tuples(*[st.integers(-900, 900)] * 3), st.booleans())
-def test_law_a_mask_comes_back_exactly(key, value, corner, complete):
+@given(
+    keys.map(lambda key: (key,)),
+    st.integers(0, 255),
+    st.tuples(*[st.integers(-900, 900)] * 3),
+    st.booleans(),
+    st.floats(0, 1),
+)
+def test_law_a_mask_comes_back_exactly(key, value, corner, complete, sure):
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) + np.uint8(value)
-    mask = VertebraMask(values, corner, complete)
+    mask = VertebraMask(values, corner, complete, sure)
     ((found, back),) = to_memory(of_memory(remembered({key: mask}))).of(SCAN).items()
-    assert found == key and back.digest == mask.digest and back.complete == complete
+    assert found == key and back.digest == mask.digest and (back.complete, back.confidence) == (complete, sure)
 
 
 def test_a_memory_of_another_scan_is_of_no_use():
