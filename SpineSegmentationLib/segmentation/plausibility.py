@@ -222,7 +222,8 @@ def odd_sizes(found: Mapping[Level, Size]) -> dict[Level, str]:
 
     The oddest is set aside first, and the others are looked at again without it, so that it makes none of them odd.
     """
-    rest, result = dict(found), {}
+    rest = dict(found)
+    result: dict[Level, str] = {}
     while True:
         excess = {level: np.abs(np.log(factors)) / np.log(ODD) for level, factors in unlike_neighbours(rest).items()}
         oddest = max(excess, key=lambda level: excess[level].max(), default=None)
