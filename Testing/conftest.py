@@ -12,8 +12,8 @@ from SpineSegmentationLib.labelling.mccouat_glocker import McCouatGlockerLabelle
 from SpineSegmentationLib.labelling.mccouat_glocker_labels import NUMBER, UNKNOWN, densify
 from SpineSegmentationLib.phantom import Phantom, PhantomSpec, make_phantom
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

@@ -169,7 +169,9 @@ def test_which_mask_is_of_a_scan(tmp_path):
 
 def test_the_calibration_is_used_and_recorded(adopt, labels, tmp_path, monkeypatch):
     used = []
-    monkeypatch.setattr(outputs, "measure", lambda *args: used.append(args[-1]) or column.measure(*args))
+    monkeypatch.setattr(
+        outputs, "measure", lambda *args, **more: used.append(args[-1]) or column.measure(*args, **more)
+    )
     assert adopt(labels, "--unchecked", "--calibration", "0.8,-10")[0] == 0
     assert used == [Calibration(0.8, -10)]
     assert json.loads((tmp_path / "out" / "one_run.json").read_text())["given"]["calibration"] == [0.8, -10]

@@ -13,10 +13,11 @@ class Echo:
     """Stands in for the segmenter's network: a ball at the centroid it is pointed to."""
 
     warnings = ()
+    STEEP = 40
 
     def __call__(self, compute, image, gaussian):
         self.image = image
-        return (gaussian - 0.5) * 40
+        return (gaussian - 0.5) * self.STEEP
 
 
 @pytest.mark.parametrize("stage", [AnduinSegmenter, PayerSegmenter])
@@ -29,5 +30,6 @@ def test_the_patch_lies_on_the_lattice_and_points_at_the_centroid(stage):
     assert tuple(segmenter.runner.image.shape[2:]) == stage.size
     where = np.argwhere(mask.probability >= 128)[:, ::-1] + mask.corner
     np.testing.assert_allclose(where.mean(0), position, atol=0.6)
-    radius = patch.SIGMA * np.sqrt(2 * np.log(2))
+    ended = 0.5 + np.log(stage.border / (1 - stage.border)) / Echo.STEEP  # of the Gaussian, where the mask ends
+    radius = patch.SIGMA * np.sqrt(-2 * np.log(ended))
     assert len(where) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
