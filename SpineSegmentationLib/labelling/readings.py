@@ -78,9 +78,3 @@ def readings(count: int) -> np.ndarray:
         for start in range(len(column) - count + 1):
             found[column[start : start + count]] = None
     return np.array(list(found), int).reshape(-1, count)
-
-
-@cache
-def usual(count: int) -> np.ndarray:
-    """(R,) which of :func:`readings` the usual column allows."""
-    return np.arange(len(readings(count))) < max(len(COLUMNS["usual"]) - count + 1, 0)

@@ -66,7 +66,7 @@ def verdict(
 ) -> tuple[Numbering, list[float]]:
     """The verdict on a column, and the probability of each vertebra's name in the best reading.
 
-    Where the best way to name them ends with S1, the readings name those above it.
+    Where the last is S1 rather than a vertebra, the readings name those above it.
 
     Args:
         rows: what speaks for each level of ``COLUMN`` and for S1, in nats (27,), for every vertebra from the head down;
@@ -91,11 +91,10 @@ def verdict(
     if beside.any():
         share = np.where(beside, np.exp(scores - scores[beside].max()), 0.0)
         probability = (1 - OFF_BY_ONE) * probability + OFF_BY_ONE * share / share.sum()
-    best_way = found[int(np.argmax(probability))]
-    named = len(rows) - int(best_way[-1] == S1)
+    named = len(rows) - int(probability[found[:, -1] == S1].sum() > 0.5)
     shares = _of_each(found[:, :named], probability)
     best = [Reading(tuple(COLUMN[rank] for rank in way), min(share, 1.0)) for way, share in shares[:2]]
-    confidences = [float(min(probability[column == best_way[i]].sum(), 1.0)) for i, column in enumerate(found.T)]
+    confidences = [float(min(probability[found[:, i] == rank].sum(), 1.0)) for i, rank in enumerate(shares[0][0])]
     return Numbering(_certainty(best[0].probability), tuple(best)), confidences
 
 
