@@ -24,7 +24,7 @@ def test_stages_are_loaded_once_and_only_when_needed(monkeypatch):
 
 @pytest.mark.parametrize("system", pipeline.SYSTEMS)
 def test_every_system_is_made_of_known_stages(system):
-    assert Pipeline(system, "cpu").stages == pipeline.SYSTEMS[system]
+    assert Pipeline(system, "cpu").stages.stages == pipeline.SYSTEMS[system].stages
 
 
 @pytest.mark.parametrize("kind", ["system", "detector", "labeller", "segmenter"])

@@ -206,7 +206,7 @@ def unlike_neighbours(found: Mapping[Level, Size]) -> dict[Level, tuple[float, f
     the median over the ``BESIDE`` nearest. A mask with fewer than two beside it is left out.
     """
     relative = {level: np.log([size.volume, size.height, size.depth]) - np.log(TYPICAL[level])
-                for level, size in found.items()}  # fmt: skip
+                for level, size in found.items() if min(size.volume, size.height, size.depth) > 0}  # fmt: skip
     result = {}
     for level, own in relative.items():
         others = sorted((abs(other.rank - level.rank), other.rank, other) for other in relative if other is not level)

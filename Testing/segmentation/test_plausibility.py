@@ -140,6 +140,11 @@ def test_a_small_person_is_not_odd_but_one_small_vertebra_is():
     assert unlike_neighbours({L.T10: usual(L.T10), L.T11: usual(L.T11)}) == {}
 
 
+def test_an_empty_mask_has_no_size_to_compare():
+    column = {level: usual(level) for level in (L.T10, L.T11, L.T12)}
+    assert L.T10 not in unlike_neighbours(column | {L.T10: Size(0.0, 0.0, 0.0)})
+
+
 def test_an_odd_size_is_a_warning_of_the_run(phantom, monkeypatch):
     class Truth:
         """The true masks, that of L3 without its processes and half of its body."""
