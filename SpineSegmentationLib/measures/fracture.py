@@ -22,7 +22,7 @@ from .quantity import Quantity, combined, missing
 GRADES = (20.0, 25.0, 40.0)
 """Per cent of a height at which grades 1, 2 and 3 begin."""
 
-SURE = 0.5
+SURE = 0.65
 """Probability of a grade below which none is given."""
 
 REACH = 4

@@ -48,7 +48,7 @@ def test_the_loss_of_a_height():
     assert loss(Quantity(15, 0.3), Quantity(20, 0)).uncertainty == pytest.approx(1.5)
 
 
-def heights(anterior, middle, posterior, error=0.5) -> Heights:
+def heights(anterior, middle, posterior, error=0.25) -> Heights:
     return Heights(Quantity(anterior, error), Quantity(middle, error), Quantity(posterior, error))
 
 
@@ -96,7 +96,7 @@ def test_grades_that_cannot_be_given_say_why():
     thick = {level: heights(*(h.value for h in one.all), error=1.9) for level, one in column_of({}).items()}
     assert "thick" in deformities(thick)[L.T10].why
     doubtful = deformities(column_of({L.T10: heights(22 * 0.75, 21 * 0.95, 23 * 0.95)}))[L.T10]
-    assert doubtful.grade is None and doubtful.why == "a loss of 25 ± 3 % may be grade 1 or 2"
+    assert doubtful.grade is None and doubtful.why == "a loss of 25 ± 2 % may be grade 1 or 2"
 
 
 def test_how_probable_grades_are_by_hand():
