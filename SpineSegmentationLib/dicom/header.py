@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,8 +34,13 @@ def header(series_number: int, description: str) -> dict[str, Any]:
 
 @contextmanager
 def complete(what: str) -> Iterator[None]:
-    """Raises SpineError when highdicom misses something in the images while ``what`` is made of them."""
+    """Raises SpineError when highdicom misses something in the images while ``what`` is made of them.
+
+    Its warnings are on how the source writes names, which nobody here can mend.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
     except (AttributeError, KeyError, ValueError) as error:
         raise SpineError(f"the images of the series lack what a DICOM {what} needs: {error}") from error
