@@ -12,7 +12,7 @@ from ..anatomy import Level
 from ..foreign.centres import centre_of
 from ..foreign.fit import fit
 from ..foreign.masks import ForeignMask
-from ..segmentation.mask import Piece, paint
+from ..segmentation.mask import Piece, common, paint
 from ..spine import Centroid, Centroids
 from ..voxels import Grid
 from .checks import Finding, check
@@ -96,22 +96,10 @@ def without(piece: Piece, others: Mapping[Level, Piece]) -> Piece:
     """A piece without the voxels that others have."""
     voxels = piece.voxels.copy()
     for other in others.values():
-        if (common := common_place(piece, other)) is not None:
-            here, there = common
+        if (both := common(piece, other)) is not None:
+            here, there = both
             voxels[here] &= ~other.voxels[there]
     return Piece.of(voxels, piece.corner)
-
-
-def common_place(a: Piece, b: Piece) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
-    """The part of the grid that two pieces share, in the voxels of each; None when there is none."""
-    common = [slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(a.place, b.place, strict=True)]
-    if any(part.start >= part.stop for part in common):
-        return None
-    here, there = (
-        tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, piece.place, strict=True))
-        for piece in (a, b)
-    )
-    return here, there
 
 
 def _within(piece: Piece, start: np.ndarray) -> tuple[slice, ...]:
@@ -126,18 +114,18 @@ def _separate(pieces: dict[Level, Piece], centres: Mapping[Level, tuple], grid: 
     levels = list(pieces)
     for number, first in enumerate(levels):
         for second in levels[number + 1 :]:
-            if (common := common_place(pieces[first], pieces[second])) is None:
+            if (both := common(pieces[first], pieces[second])) is None:
                 continue
             voxels = {level: pieces[level].voxels.copy() for level in (first, second)}
-            shared = voxels[first][common[0]] & voxels[second][common[1]]
+            shared = voxels[first][both[0]] & voxels[second][both[1]]
             if not (count := np.count_nonzero(shared)):
                 continue
-            corner = np.array(pieces[first].corner) + [part.start for part in reversed(common[0])]
+            corner = np.array(pieces[first].corner) + [part.start for part in reversed(both[0])]
             places = (np.argwhere(shared)[:, ::-1] + corner) @ to_lps[:3, :3].T + to_lps[:3, 3]
             away = [np.linalg.norm(places - centres[level], axis=1) for level in (first, second)]
             lost = {first: np.zeros_like(shared), second: np.zeros_like(shared)}
             lost[first][shared], lost[second][shared] = away[1] < away[0], away[1] >= away[0]
-            for level, part in zip((first, second), common, strict=True):
+            for level, part in zip((first, second), both, strict=True):
                 voxels[level][part] &= ~lost[level]
                 pieces[level] = Piece.of(voxels[level], pieces[level].corner)
             text = f"{first.name} and {second.name} overlap in {count} voxels; each went to the nearer centroid"

@@ -252,8 +252,8 @@ def _meet(a: VertebraMask, b: VertebraMask) -> bool:
     return all(s.start <= t.stop and t.start <= s.stop for s, t in zip(a.place, b.place, strict=True))
 
 
-def common(mine: VertebraMask, other: VertebraMask) -> tuple[Place, Place] | None:
-    """The part of the lattice that two masks share, as a place in each of their arrays; None where there is none."""
+def common(mine: VertebraMask | Piece, other: VertebraMask | Piece) -> tuple[Place, Place] | None:
+    """What two masks, or two pieces, share, as a place in each of their arrays; None where they share nothing."""
     both = [slice(max(s.start, t.start), min(s.stop, t.stop)) for s, t in zip(mine.place, other.place, strict=True)]
     if any(side.start >= side.stop for side in both):
         return None
