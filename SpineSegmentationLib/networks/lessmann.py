@@ -6,18 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks import CONV, Decoder, Encoder, batch_normalisation, convolution, unpooled
+from .blocks import CONV, Decoder, Encoder, batch_normalisation, convolution, plain_double_convolution, unpooled
 
 MIDDLE = 12.5  # number of the middle of the column, where the label's regression begins
 
 
-def two_convolutions(dims: int, inside: int, outside: int) -> nn.Sequential:
-    """Two convolutions, each with the statistics of the one patch: a batch is one patch (section 3.6)."""
-    return nn.Sequential(convolution(dims, inside, outside), convolution(dims, outside, outside))
-
-
 class Compression(nn.Module):
-    """The compression path continued to a single value (sections 3.4 and 3.5).
+    """The compression path continued to a single value (sections 3.4 and 3.5), without normalisation.
+
+    At the end it sees one voxel: statistics of so few values would wipe out what they say.
 
     ``forward``: the coarsest features (N, inside, z, y, x) to (N,), in float32: the volumes become smaller than the
     kernels, which bfloat16 gradients on processors do not survive (see :class:`payer_unet.Convolution`).
@@ -25,14 +22,16 @@ class Compression(nn.Module):
 
     def __init__(self, inside: int, channels: int, steps: int) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(convolution(3, inside if n == 0 else channels, channels) for n in range(steps))
+        self.steps = nn.ModuleList(
+            CONV[3](inside if n == 0 else channels, channels, 3, padding=1) for n in range(steps)
+        )
         self.dense = nn.Linear(channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast("cuda" if features.is_cuda else "cpu", enabled=False):
             features = features.float()
             for step in self.steps:
-                features = functional.max_pool3d(step(features), 2, ceil_mode=True)
+                features = functional.max_pool3d(functional.relu(step(features)), 2, ceil_mode=True)
             return self.dense(features.flatten(2).amax(2))[:, 0]
 
 
@@ -59,10 +58,10 @@ class IterativeFCN(nn.Module):
         self.spacing, self.patch, self.stem = self.SPACINGS[width], self.PATCHES[width], stem
         self.enter = CONV[3](2, channels, stem, stem) if stem > 1 else nn.Identity()
         widths = (channels,) * (self.LEVELS + 1 - stem)
-        self.encoder = Encoder(3, channels if stem > 1 else 2, widths, two_convolutions)
-        self.decoder = Decoder(3, channels, widths[:-1], widths[:-1], two_convolutions)
+        self.encoder = Encoder(3, channels if stem > 1 else 2, widths, plain_double_convolution)
+        self.decoder = Decoder(3, channels, widths[:-1], widths[:-1], plain_double_convolution)
         self.leave = nn.Conv3d(channels, self.LAST, 1) if stem > 1 else nn.Identity()
-        self.refine = convolution(3, self.LAST + 2, self.LAST) if stem > 1 else nn.Identity()
+        self.refine = convolution(3, self.LAST + 2, self.LAST, normalise=batch_normalisation) if stem > 1 else nn.Identity()
         self.head = nn.Conv3d(self.LAST if stem > 1 else channels, 1, 1)
         self.label = Compression(channels, heads, 2)
         self.completeness = Compression(channels, heads, 2)

@@ -88,7 +88,7 @@ class LessmannTask(Task):
 
     masks = True
     spacing = IterativeFCN.SPACINGS["compact"]
-    batch = 1
+    batch = 2
     reuse = 4
 
     def __init__(self, subjects: list[Subject]) -> None:
