@@ -5,8 +5,8 @@
 DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING). Every DIR holds what ``train labelling --system combined --fold
 K/N`` and ``train context --system combined --fold K/N`` wrote: networks, and the cards that say who was left out. Those
 people are detected and named with these networks alone, once with every kind of evidence and with some of it. Beside
-the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json`` and
-``results.md``.
+the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
+``results.md``, ``reliability.svg`` and a picture of every view that is not wholly right.
 """
 
 import argparse
@@ -19,13 +19,19 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from matplotlib.figure import Figure
 from measuring import markdown, measured, write_results
 from robustness import windows
 from safetensors.torch import load_file
+from scipy.stats import binomtest
 
 from SpineSegmentationLib.device import Runner
 from SpineSegmentationLib.evaluation.confidence import area_under_curve
+from SpineSegmentationLib.evaluation.dataset import Annotation
+from SpineSegmentationLib.evaluation.figures import svg
 from SpineSegmentationLib.evaluation.metrics import labelling_scores
+from SpineSegmentationLib.evaluation.pictures import scan_picture
+from SpineSegmentationLib.evaluation.results import ScanResult
 from SpineSegmentationLib.io.values import read_json
 from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller
 from SpineSegmentationLib.networks.context import ContextNet
@@ -60,6 +66,9 @@ WRONG = {
     "scan": ("scan", ""), "view": ("view", ""), "levels": ("levels", ""), "found": ("found", ""),
     "id_rate": ("id.rate", ".2f"), "verdict": ("verdict", ""), "probability": ("probability", ".2f"),
 }  # fmt: skip
+
+
+BINS = 5  # of the reliability diagram, with as many views each
 
 
 @dataclass(frozen=True)
@@ -117,8 +126,19 @@ def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
     return labeller
 
 
-def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
-    """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence."""
+def picture(image: sitk.Image, answer: Answer) -> bytes:
+    """A JPEG of the true and the found names."""
+    result = ScanResult(
+        "all", "names", answer.scan, answer.truth.levels, labelling_scores(answer.truth, answer.found), None
+    )
+    return scan_picture(image, Annotation(centroids=answer.truth), Annotation(centroids=answer.found), result)
+
+
+def answers(pipeline: Pipeline, data: Path, fold: Path, output: Path) -> Iterator[Answer]:
+    """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence.
+
+    Wrong ones are drawn to ``output``.
+    """
     labeller = use(pipeline, fold)
     for number, scan in enumerate(left_out(fold)):
         points = read_points(data / "ct" / scan / "centroids.json")
@@ -136,7 +156,10 @@ def answers(pipeline: Pipeline, data: Path, fold: Path) -> Iterator[Answer]:
             for evidence, worth in EVIDENCE.items():
                 labeller.worth = worth
                 found = labeller.named(image, inside, candidates, heights) if inside else Centroids()
-                yield Answer(scan, view, evidence, truth, found)
+                answer = Answer(scan, view, evidence, truth, found)
+                if worth is WORTH and not answer.right:
+                    (output / f"{scan} {view}.jpg").write_bytes(picture(image, answer))
+                yield answer
 
 
 def singly(pipeline: Pipeline, data: Path, fold: Path) -> list[int]:
@@ -179,6 +202,24 @@ def reliability(given: list[Answer]) -> list[dict]:
     return rows
 
 
+def diagram(given: list[Answer]) -> Figure:
+    """How often names are right by the probability of the best numbering, a fifth of the views at a time; Wilson's
+    intervals of 95 %."""
+    probability = np.array([one.probability for one in given])
+    right = np.array([one.right for one in given])
+    figure = Figure(figsize=(4.2, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    for part in np.array_split(np.argsort(probability), BINS):
+        where, hits = probability[part].mean(), int(right[part].sum())
+        between = binomtest(hits, len(part)).proportion_ci(method="wilson")
+        axes.plot([where, where], [between.low, between.high], color="C0", linewidth=1)
+        axes.plot(where, hits / len(part), "o", color="C0")
+    axes.set(xlabel="probability of the numbering", ylabel="wholly right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title(f"{len(given)} views, {len({one.scan for one in given})} people", fontsize=10)
+    return figure
+
+
 def span(levels: tuple) -> str:
     return f"{levels[0].name}-{levels[-1].name}" if levels else ""
 
@@ -193,7 +234,7 @@ def main() -> None:
     pipeline = Pipeline("combined", "cpu")
     found, off = [], []
     for fold in arguments.folds:
-        found += answers(pipeline, arguments.data, fold)
+        found += answers(pipeline, arguments.data, fold, arguments.output)
         off += singly(pipeline, arguments.data, fold)
     single = {"vertebrae": len(off), "right": np.mean(np.equal(off, 0)), "near": np.mean(np.less_equal(off, 1))}
     by_evidence = {name: [one for one in found if one.evidence == name] for name in EVIDENCE}
@@ -215,7 +256,16 @@ def main() -> None:
     }
     text = [part for name, (columns, rows) in tables.items() for part in (f"{name}", markdown(columns, rows))]
     (arguments.output / "results.md").write_text("\n\n".join(text) + "\n")
+    (arguments.output / "reliability.svg").write_bytes(svg(diagram(best)))
     values = {name: rows for name, (_, rows) in tables.items()}
+    values["Answers"] = [
+        {
+            "scan": one.scan, "view": one.view, "evidence": one.evidence, "truth": span(one.truth.levels),
+            "found": span(one.found.levels), "id_rate": one.id_rate, "verdict": one.certainty.value,
+            "probability": one.probability,
+        }
+        for one in found
+    ]  # fmt: skip
     write_results({**measured(pipeline), **values}, arguments.output / "results.json")
     print("\n\n".join(text))
 
