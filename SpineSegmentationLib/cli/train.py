@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fold", metavar="K/N", help="cross-validation: leave out the K-th of N parts of the people of --shared"
     )
+    parser.add_argument(
+        "--final", action="store_true", help="learn from the validation cases, too: weights that they cannot judge"
+    )
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
@@ -72,6 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         member=arguments.member,
         corrections=arguments.corrections,
         fold=None if arguments.fold is None else Fold.parse(arguments.fold),
+        final=arguments.final,
         fine_tune=arguments.fine_tune,
         start=arguments.weights,
         report=console.progress,

@@ -113,6 +113,7 @@ def train_stage(
     member: int = 1,
     corrections: Path | None = None,
     fold: Fold | None = None,
+    final: bool = False,
     fine_tune: bool = False,
     start: Path | None = None,
     report: Callable[[str], None] = lambda line: None,
@@ -131,6 +132,7 @@ def train_stage(
         corrections: a folder of results that people checked (:mod:`.corrections`): the shipped network learns from
             them, in its own width, beside the other sources, and is kept only if it forgets nothing.
         fold: leave out these people of ``shared`` for a cross-validation.
+        final: learn from the validation cases, too, when all is decided; the card says so.
         fine_tune: begin with the weights at hand, in their width, in place of random ones.
         start: a folder that a training wrote, whose weights are at hand before the shipped ones.
 
@@ -156,6 +158,8 @@ def train_stage(
     spacing = float(getattr(network, "spacing", recipe.task.spacing))
     if own_masks is not None and (stage != "segmentation" or shared is None):
         raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
+    if final and (fold is not None or shared is None):
+        raise SpineError("--final learns from everybody of --shared; give that, and no --fold")
     if member < 1:
         raise SpineError("--member counts from 1")
     if member != 1 and not recipe.committee:
@@ -170,7 +174,7 @@ def train_stage(
     if own_masks is not None:
         drawing = partial(own_mask_subjects, pipeline=Pipeline(device=device, weights=start), kept=own_masks)
     kept_aside = fold.leaves_out(scan_names(shared)) if fold and shared else set()
-    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, drawing):
+    for subject in _subjects(spacing, stage, recipe, seed, phantoms, verse, shared, final, drawing):
         if SAME_PERSON.get(subject.name, subject.name) in kept_aside or subject.name in kept_aside:
             continue
         subjects.append(subject)
@@ -217,6 +221,7 @@ def train_stage(
         **({"fine-tuned from": shipped.sha256} if fine_tune else {}),
         "fold": f"{fold.number}/{fold.count}" if fold else None,
         "left out": sorted(kept_aside),
+        "final": final,
         "trained on": {source: [s.name for s in subjects if s.source == source] for source in SOURCES},
     }
     write_json(folder / f"{saved.name}.json", card)
@@ -224,13 +229,13 @@ def train_stage(
 
 
 def _subjects(spacing: float, stage: str, recipe: Recipe, seed: int, phantoms: int, verse: list[Path],
-              shared: Path | None, drawing: Drawing | None) -> Iterator[Subject]:  # fmt: skip
+              shared: Path | None, final: bool, drawing: Drawing | None) -> Iterator[Subject]:  # fmt: skip
     for folder in verse:
         yield from verse_subjects(folder, spacing)
     if shared is not None:
-        yield from real_subjects(shared, spacing, recipe.task.masks)
+        yield from real_subjects(shared, spacing, recipe.task.masks, final)
         if stage == "detection" and spacing < WHOLE and not recipe.task.masks:
-            yield from real_subjects(shared, WHOLE)
+            yield from real_subjects(shared, WHOLE, final=final)
         if recipe.negatives:
             yield from negative_subjects(shared, spacing)
         yield from atlas_subjects(shared, spacing)

@@ -207,25 +207,26 @@ def _read_sacrum(path: Path) -> np.ndarray | None:
 
 
 VALIDATION = tuple((Path(__file__).parent / "validation.txt").read_text().split())
-"""Cases that no training ever reads."""
+"""Cases that no training reads but a final fit."""
 
 
 BONES_ONLY = {"ts0328_boneonly": "totalseg_s0328"}
 """Real CT of which the bones alone keep their HU, and the atlas of the same person that names all tissues."""
 
 
-def scan_names(root: Path) -> list[str]:
-    """The annotated real CT under ``root/ct`` that may be trained on."""
-    return sorted(folder.name for folder in (root / "ct").iterdir() if folder.name not in VALIDATION)
+def scan_names(root: Path, final: bool = False) -> list[str]:
+    """The annotated real CT under ``root/ct`` that may be trained on; in a ``final`` fit all of them."""
+    return sorted(folder.name for folder in (root / "ct").iterdir() if final or folder.name not in VALIDATION)
 
 
-def real_subjects(root: Path, spacing: float, masks_only: bool = False) -> Iterator[Subject]:
+def real_subjects(root: Path, spacing: float, masks_only: bool = False, final: bool = False) -> Iterator[Subject]:
     """The training half of the annotated real CT under ``root/ct``; at 4 mm the whole field of view.
 
     Args:
         masks_only: leave out those without a mask.
+        final: the validation cases, too.
     """
-    for name in scan_names(root):
+    for name in scan_names(root, final):
         folder = root / "ct" / name
         path = folder / "ct_4mm.nii.gz" if spacing == 4 else folder / "ct.nii.gz"
         if not path.exists():

@@ -74,6 +74,7 @@ def test_train_hands_its_arguments_on(monkeypatch, tmp_path, capsys):
         "member": 2,
         "corrections": None,
         "fold": None,
+        "final": False,
         "fine_tune": False,
         "start": None,
     }

@@ -20,9 +20,17 @@ from SpineSegmentationLib.training.anduin_labelling import LabellingTask, level_
 from SpineSegmentationLib.training.command import RECIPES, train_stage
 from SpineSegmentationLib.training.deformation import Deformation, sample
 from SpineSegmentationLib.training.detection import DetectionTask
+from SpineSegmentationLib.training.folds import Fold
 from SpineSegmentationLib.training.loop import train
 from SpineSegmentationLib.training.segmentation import SegmentationTask
-from SpineSegmentationLib.training.subjects import Subject, phantom_subjects, rarity, verse_subjects
+from SpineSegmentationLib.training.subjects import (
+    VALIDATION,
+    Subject,
+    phantom_subjects,
+    rarity,
+    real_subjects,
+    verse_subjects,
+)
 from SpineSegmentationLib.training.synthesis import scanned, smooth, synthesise
 
 
@@ -219,6 +227,27 @@ def test_only_the_projections_labeller_has_a_committee(tmp_path, system, member,
         train_stage(
             stage="labelling", system=system, width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
             phantoms=1, verse=[], shared=None, member=member,
+        )  # fmt: skip
+
+
+def test_validation_cases_are_learnt_from_in_a_final_fit_alone(tmp_path):
+    phantom = make_phantom(PhantomSpec(seed=3, first=Level.L1, last=Level.L3, field=(90, 100)), (2.0, 2.0, 2.0))
+    for name in ("someone", VALIDATION[0]):
+        folder = tmp_path / "ct" / name
+        folder.mkdir(parents=True)
+        sitk.WriteImage(phantom.ct, str(folder / "ct.nii.gz"))
+        points = [{"label": point.level.name, "position": point.position} for point in phantom.centroids]
+        (folder / "centroids.json").write_text(json.dumps({"points": points}))
+    assert [subject.name for subject in real_subjects(tmp_path, 3.0)] == ["someone"]
+    assert sorted(subject.name for subject in real_subjects(tmp_path, 3.0, final=True)) == ["someone", VALIDATION[0]]
+
+
+@pytest.mark.parametrize("missing", [{"shared": None}, {"fold": Fold(1, 4)}])
+def test_a_final_fit_is_of_everybody(tmp_path, missing):
+    with pytest.raises(SpineError, match="--final learns from everybody"):
+        train_stage(
+            stage="labelling", system="combined", width="compact", folder=tmp_path, steps=1, seed=0, device="cpu",
+            phantoms=0, verse=[], final=True, **{"shared": tmp_path, **missing},
         )  # fmt: skip
 
 
