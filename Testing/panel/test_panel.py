@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 
 import pytest
+
+from SpineSegmentationLib.anatomy import COLUMN
 
 
 def test_without_auto_update_corrections_wait_for_the_button(steps):
@@ -165,4 +168,23 @@ def test_the_panel_fits_a_screen_of_1080_pixels(steps):
     window.show()
     qt.QApplication.processEvents()
     assert window.minimumSizeHint().height() < 940 and window.minimumSizeHint().width() < 520
+    window.hide()
+
+
+def test_a_verdict_is_read_whole_in_a_narrow_panel(steps):
+    import qt
+
+    from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
+
+    window, label = steps.panel.parent, steps.ui.verdictLabel
+    for certainty in Certainty:
+        numbering = Numbering(certainty, (Reading(COLUMN[7:17], 0.5), Reading(COLUMN[8:18], 0.3)))
+        steps.panel.verdict.show(numbering, True, False)
+        window.resize(460, 920)
+        window.show()
+        qt.QApplication.processEvents()
+        font = label.fontMetrics()
+        lines = font.horizontalAdvance(label.text) / label.width
+        assert label.height >= math.ceil(lines) * font.height(), label.text
+    steps.panel.verdict.show(None, False, False)
     window.hide()
