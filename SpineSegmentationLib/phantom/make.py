@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..anatomy import Level
+from ..anatomy import SACRUM, Level
 from ..errors import SpineError
 from ..spine import Centroid, Centroids, Point, SpineBox
 from . import metal, skeleton, vertebra
@@ -32,13 +32,15 @@ class Phantom:
             field of view, LPS mm.
         spec: what it was made from.
         sacrum: centre of the body of S1 in LPS mm; None when it is not in the field of view.
+        bones: as ``label_map``, with the sacrum (26), too.
     """
 
     ct: sitk.Image
     label_map: sitk.Image
     centroids: Centroids
     spec: PhantomSpec
-    sacrum: Point | None = None
+    sacrum: Point | None
+    bones: sitk.Image
 
     @property
     def box(self) -> SpineBox:
@@ -96,11 +98,11 @@ class _Canvas:
         if label:
             self.labels[window][distance <= 0] = label
 
-    def solid(self, shapes: list[Shape], shell: float, marrow: float, fillet: float = 2.0) -> None:
-        """Paints the union of the shapes as one bone that carries no label."""
+    def solid(self, shapes: list[Shape], shell: float, marrow: float, fillet: float = 2.0, label: int = 0) -> None:
+        """Paints the union of the shapes as one bone."""
         window = union_window(self.grid, shapes, self.margin)
         if window is not None:
-            self.bony(window, union(self.grid, shapes, window, fillet, self.margin), shell, marrow)
+            self.bony(window, union(self.grid, shapes, window, fillet, self.margin), shell, marrow, label)
 
     def vault(self, shape: Shape, thickness: float) -> None:
         """Paints the hollow cranium round the shape's surface; the spine leaves it through the foramen magnum."""
@@ -260,7 +262,7 @@ def make_phantom(
     streams = shape_rng.spawn(len(column.members))
     for member, stream in zip(column.members, streams, strict=True):
         _draw_vertebra(canvas, member, stream)
-    canvas.solid(skeleton.sacrum(column), 1.0, 0.8 * spec.trabecular, 4.0)
+    canvas.solid(skeleton.sacrum(column), 1.0, 0.8 * spec.trabecular, 4.0, SACRUM)
     for member in column.members:
         for rib in skeleton.ribs(member, turn, spec.stature, part_rng):
             canvas.solid(rib, 0.75, 260.0, 1.0)
@@ -284,7 +286,8 @@ def make_phantom(
         ct = ct.reshape(nz, pz, ny, py, nx, px).mean((1, 3, 5), dtype=np.float32)
         labels = np.ascontiguousarray(labels[pz // 2 :: pz, py // 2 :: py, px // 2 :: px])
     image = target.image(scan(ct, target.spacing, spec, noise_rng))
-    label_map = target.image(labels)
+    bones = target.image(labels)
+    label_map = target.image(np.where(labels == SACRUM, 0, labels).astype(np.uint8))
 
     def seen(position: np.ndarray) -> bool:
         index = label_map.TransformPhysicalPointToContinuousIndex([float(v) for v in position])
@@ -297,6 +300,6 @@ def make_phantom(
     ]
     first_sacral = column.sacrum.at((0, 0, -S1_BELOW * column.scale))
     sacrum = tuple(first_sacral + spec.origin) if seen(first_sacral) else None
-    for each in (image, label_map):
+    for each in (image, label_map, bones):
         each.SetOrigin([float(a + b) for a, b in zip(each.GetOrigin(), spec.origin, strict=True)])
-    return Phantom(image, label_map, Centroids(tuple(centroids)), spec, sacrum)
+    return Phantom(image, label_map, Centroids(tuple(centroids)), spec, sacrum, bones)

@@ -1,4 +1,7 @@
-"""Samples for segmentation: a 1 mm patch round a vertebra, its Gaussian, its mask (VerSe paper, B.4; Payer et al.)."""
+"""Samples for segmentation: a 1 mm patch round a vertebra, its Gaussian, its mask (VerSe paper, B.4; Payer et al.).
+
+The sacrum is drawn in the same way, from the centre of S1, as far as the patch shows it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..anatomy import Level
+from ..anatomy import SACRUM, Level
 from ..networks.blocks import normalise_hu
 from ..networks.heatmap import gaussians
 from ..networks.intensity import payer_intensity
@@ -23,8 +26,11 @@ from .losses import mask_loss
 from .marked import seen
 from .subjects import Subject, shares
 
-WEAK = {Level.C1: 3.0, Level.C2: 3.0, Level.T10: 2.0, Level.L5: 2.0}
+WEAK: dict[int, float] = {Level.C1: 3.0, Level.C2: 3.0, Level.T10: 2.0, Level.L5: 2.0}
 """Levels whose masks were worst, and how many times as often as others they are drawn."""
+
+SACRAL = 0.06
+"""Share of samples that point at the sacrum, where any subject has it among its labels."""
 
 SHARES = {"real": 0.25, "own": 0.2, "atlas": 0.3, "phantom": 0.25}
 
@@ -47,22 +53,32 @@ class SegmentationTask(Task):
     criterion: Callable[..., Tensor] = staticmethod(mask_loss)
 
     def __init__(self, subjects: list[Subject]) -> None:
-        self.vertebrae = [
-            (s, level, position)
+        vertebrae = [
+            (s, int(level), position)
             for s in subjects
             if s.labels is not None
             for level, position in zip(s.levels, s.positions, strict=True)
             if (s.labels == level).any()
         ]
+        # Who has a sacrum and no mask of it must not teach that there is none.
+        sacra = [
+            (s, SACRUM, s.sacrum)
+            for s in subjects
+            if s.labels is not None and s.sacrum is not None and (s.labels == SACRUM).any()
+        ]
+        self.bones = vertebrae + sacra
         # A person with many vertebrae must not outweigh the others.
-        people = [s for s, *_ in self.vertebrae]
+        people = [s for s, *_ in vertebrae]
         even = np.array([sum(other is one for other in people) ** -0.5 for one in people])
-        weak = np.array([WEAK.get(level, 1.0) for _, level, _ in self.vertebrae])
+        weak = np.array([WEAK.get(code, 1.0) for _, code, _ in vertebrae])
         self.weights = shares(people, even * weak, SHARES)
+        if sacra:
+            sacral = shares([s for s, *_ in sacra], np.ones(len(sacra)), SHARES)
+            self.weights = np.concatenate([(1 - SACRAL) * self.weights, SACRAL * sacral])
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        subject, level, position = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
+        subject, code, position = self.bones[rng.choice(len(self.bones), p=self.weights)]
         middle = (np.array(self.size) - 1) / 2
         aim = np.array(CENTRE) + rng.normal(0, 3, 3)  # where in the patch the centroid falls
         deformation = Deformation(
@@ -73,7 +89,7 @@ class SegmentationTask(Task):
         grid = deformation.grid()
         hu = seen(subject, grid, SPACING, rng, generator)
         assert subject.labels is not None  # as chosen
-        mask = (sample((subject.labels == level).astype(np.uint8), grid, 0) >= 0.5).float()
+        mask = (sample((subject.labels == code).astype(np.uint8), grid, 0) >= 0.5).float()
         hint = deformation.to_sample(position[None]) + rng.normal(0, 2.0, (1, 3))
         if rng.random() < CUT:
             beyond = _beyond_a_border(self.size, hint[0], rng)

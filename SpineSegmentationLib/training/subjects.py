@@ -154,7 +154,7 @@ def _make(
     spacing: float,
     sacrum: np.ndarray | None = None,
 ) -> Subject:
-    """Builds a subject; ``points`` and the centre of S1 in LPS mm, taken from the labels when ``points`` is None."""
+    """Builds a subject; ``points`` and the centre of S1 in LPS mm, taken from the labels when None."""
     hu = label_array = None
     if ct is not None:
         grid = resample(ct, spacing)
@@ -178,7 +178,9 @@ def _make(
         index = [grid.TransformPhysicalPointToContinuousIndex(np.asarray(p, float).tolist()) for p in points.values()]
         positions = np.array(index).reshape(-1, 3)[:, ::-1]
         first_sacral = None
-        if sacrum is not None:
+        if sacrum is None and label_array is not None:
+            first_sacral = _first_sacral(label_array, dict(zip(levels, positions, strict=True)))
+        elif sacrum is not None:
             first_sacral = np.array(grid.TransformPhysicalPointToContinuousIndex([float(v) for v in sacrum]))[::-1]
     kept = ~_cut_off(levels, positions.reshape(-1, 3) * spacing)
     levels = tuple(level for level, keep in zip(levels, kept, strict=True) if keep)
@@ -292,7 +294,7 @@ def phantom_subjects(
         phantom = make_phantom(PhantomSpec.random(number, field=(float(size[0]), float(size[1]))), (spacing,) * 3)
         points = {p.level: np.array(p.position) for p in phantom.centroids}
         if points:
-            labels = phantom.label_map if spacing <= 2 else None
+            labels = phantom.bones if spacing <= 2 else None
             sacrum = None if phantom.sacrum is None else np.array(phantom.sacrum)
             subject = _make(f"phantom{number}", phantom.ct, labels, False, points, spacing, sacrum)
             yield replace(subject, source="phantom")

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from SpineSegmentationLib.anatomy import COLUMN, STANDARD, Level, may_follow
+from SpineSegmentationLib.anatomy import COLUMN, SACRUM, STANDARD, Level, may_follow
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.phantom import Fracture, Phantom, PhantomSpec, Scoliosis, make_phantom
 from SpineSegmentationLib.phantom.column import build_column
@@ -56,6 +56,15 @@ def test_full_column_shows_every_level(whole):
     assert set(np.unique(labels_of(whole))) == {0, *map(int, STANDARD)}
     assert whole.ct.GetPixelID() == sitk.sitkInt16 and whole.label_map.GetPixelID() == sitk.sitkUInt8
     assert whole.ct.GetOrigin() == whole.label_map.GetOrigin()
+
+
+def test_the_sacrum_is_one_of_the_bones_and_no_vertebra(whole):
+    bones, labels = sitk.GetArrayFromImage(whole.bones), labels_of(whole)
+    assert whole.bones.GetOrigin() == whole.label_map.GetOrigin()
+    np.testing.assert_array_equal(np.where(bones == SACRUM, 0, bones), labels)
+    assert whole.bones[whole.bones.TransformPhysicalPointToIndex(whole.sacrum)] == SACRUM
+    # L5 touches it and lies above nearly all of it.
+    assert np.argwhere(bones == SACRUM)[:, 0].mean() < np.argwhere(bones == Level.L5)[:, 0].min()
 
 
 def test_each_centroid_lies_in_its_own_body(whole):

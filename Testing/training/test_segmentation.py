@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.training.segmentation import WEAK, SegmentationTask, _beyond_a_border
+from SpineSegmentationLib.anatomy import SACRUM, Level
+from SpineSegmentationLib.training.segmentation import SACRAL, WEAK, SegmentationTask, _beyond_a_border
 from SpineSegmentationLib.training.slices import THICKEST, random_slices, sliced
 from SpineSegmentationLib.training.subjects import Subject
 
@@ -73,10 +73,40 @@ def person(source, *levels):
 
 def test_weak_levels_are_drawn_more_often_and_sources_keep_their_share():
     task = SegmentationTask([person("real", Level.C1, Level.C4, Level.L5), person("own", Level.L1)])
-    weights = dict(zip(((s.source, level) for s, level, _ in task.vertebrae), task.weights, strict=True))
+    weights = dict(zip(((s.source, level) for s, level, _ in task.bones), task.weights, strict=True))
     assert weights["real", Level.C1] / weights["real", Level.C4] == pytest.approx(WEAK[Level.C1])
     assert weights["real", Level.L5] / weights["real", Level.C4] == pytest.approx(WEAK[Level.L5])
     assert weights["own", Level.L1] == pytest.approx(0.2 / 0.45)
+
+
+def pelvis(source, code=SACRUM):
+    """L5 above a block of ``code`` from z 20 to 59, S1's centre in its upper part."""
+    labels = np.zeros((120, 90, 100), np.uint8)
+    labels[64:90, 20:50, 30:70] = Level.L5
+    labels[20:60, 30:60, 25:75] = code
+    return Subject(
+        source, None, labels, False, (Level.L5,), np.array([[77.0, 35, 50]]), 1.0, source, np.array([52.0, 45, 50])
+    )
+
+
+def test_the_sacrum_is_drawn_from_the_centre_of_s1():
+    task = SegmentationTask([pelvis("atlas"), person("real", Level.L1)])
+    share = dict(zip((code for _, code, _ in task.bones), task.weights, strict=True))
+    assert share[SACRUM] == pytest.approx(SACRAL) and sum(share.values()) == pytest.approx(1)
+    task.weights = np.array([float(code == SACRUM) for _, code, _ in task.bones])
+    for seed in range(4):
+        image, gaussian, mask = task.draw(np.random.default_rng(seed))
+        assert image.shape == gaussian.shape == mask.shape == (1, *task.size)
+        z, y, x = (gaussian[0] == gaussian.max()).nonzero()[0].tolist()
+        assert mask[0, z, y, x] == 1
+        # 8 mm of bone above the centre of S1 and 32 below, scaled, turned and perhaps cut by a border: never L5.
+        rows = mask[0].any(2).any(1).nonzero()
+        assert z - rows.min() <= 32 * 1.2 + 16 and rows.max() - z <= 8 * 1.2 + 16
+
+
+def test_who_has_a_sacrum_without_a_mask_teaches_nothing_about_it():
+    task = SegmentationTask([pelvis("real", code=0)])
+    assert [code for _, code, _ in task.bones] == [Level.L5] and task.weights.tolist() == [1.0]
 
 
 def test_a_scan_ends_across_an_axis_and_never_before_the_centroid():

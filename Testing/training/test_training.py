@@ -26,6 +26,7 @@ from SpineSegmentationLib.training.segmentation import SegmentationTask
 from SpineSegmentationLib.training.subjects import (
     VALIDATION,
     Subject,
+    _make,
     phantom_subjects,
     rarity,
     real_subjects,
@@ -153,6 +154,19 @@ def test_the_segmentation_sample_points_at_its_vertebra(subjects):
         peak = np.argwhere(gaussian[0].numpy() == gaussian.max().item())[0]
         distances.append(np.linalg.norm(np.argwhere(mask[0].numpy()) - peak, axis=1).min())
     assert np.median(distances) < 3
+
+
+def test_phantoms_and_atlases_know_where_s1_is():
+    phantom = make_phantom(PhantomSpec(seed=3, first=Level.L4, last=Level.L5, margin=45, field=(110, 120)), (2, 2, 2))
+    points = {p.level: np.array(p.position) for p in phantom.centroids}
+    given = _make("a", phantom.ct, phantom.bones, False, points, 2.0, np.array(phantom.sacrum))
+    found, atlas = (
+        _make("b", phantom.ct, phantom.bones, False, points, 2.0),
+        _make("c", None, phantom.bones, False, None, 2.0),
+    )
+    for subject in (found, atlas):
+        assert np.linalg.norm(subject.sacrum - given.sacrum) * 2 < 12
+    assert _make("d", phantom.ct, phantom.label_map, False, points, 2.0).sacrum is None
 
 
 class Line(nn.Module):
