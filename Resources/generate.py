@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from PIL import Image, ImageDraw
 
-from SpineSegmentationLib.anatomy import COLUMN, SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
+from SpineSegmentationLib.anatomy import BONES, COLUMN, SNOMED_CATEGORY, SNOMED_VERTEBRA, Bone, Level
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 
 HERE = Path(__file__).resolve().parent
@@ -21,26 +21,26 @@ TERMINOLOGY = HERE / "SegmentationCategoryTypeModifier-SpineSegmentation.term.js
 CONTEXT = "Segmentation category and type - Spine Segmentation"
 
 
-def rgb(level: Level) -> list[int]:
-    """The level's colour, 0..255."""
+def rgb(level: Bone) -> list[int]:
+    """The bone's colour, 0..255."""
     return [round(255 * part) for part in level.color]
 
 
 def color_table() -> str:
     """Slicer's colour table: VerSe code, name, red, green, blue, opacity."""
     lines = ["# Vertebrae with the codes of the VerSe data set", "0 background 0 0 0 0"]
-    lines += [f"{int(level)} {level.name} {' '.join(map(str, rgb(level)))} 255" for level in sorted(Level)]
+    lines += [f"{int(level)} {level.name} {' '.join(map(str, rgb(level)))} 255" for level in sorted(BONES.values())]
     return "\n".join(lines) + "\n"
 
 
 def terminology() -> dict:
-    """Slicer's segmentation terminology: each level of the column as a SNOMED CT body structure.
+    """Slicer's segmentation terminology: each level of the column, and the sacrum, as a SNOMED CT body structure.
 
     T13 and L6 have no code of their own: they are modifiers of "Vertebra" under a private coding scheme.
     """
     types = [
         _code(level.snomed, level.title) | {"recommendedDisplayRGBValue": rgb(level), "3dSlicerLabel": level.name}
-        for level in COLUMN
+        for level in BONES.values()
         if level.snomed
     ]
     variants = [

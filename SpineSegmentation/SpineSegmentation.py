@@ -110,6 +110,7 @@ class SpineSegmentationParameterNode:
     device - where the networks run.
     weights - a folder with weights that come before the shipped ones; none when empty.
     autoUpdate - whether a correction in a view is computed as soon as it is made.
+    sacrum - whether the sacrum is segmented, too.
     show3D - whether the surfaces are shown after Apply.
     """
 
@@ -120,6 +121,7 @@ class SpineSegmentationParameterNode:
     weights: str = ""
     autoUpdate: bool = True
     show3D: bool = True
+    sacrum: bool = False
 
 
 class SpineSegmentationLogic(SpineLogic, ScriptedLoadableModuleLogic):
@@ -205,6 +207,7 @@ class SpineSegmentationWidget(
         connect(self.ui.applyButton, "clicked()", self.onApply)
         connect(self.ui.cancelButton, "clicked()", self.onCancel)
         connect(self.ui.weightsButton, "clicked()", self.onChooseWeights)
+        connect(self.ui.sacrumCheckBox, "clicked(bool)", self.onSacrum)
         self.connectCorrections()
         self.connectMeasuring()
         self.connectResults()
@@ -316,6 +319,8 @@ class SpineSegmentationWidget(
         self.ui.applyButton.setEnabled(bool(result) and idle)
         self.ui.applyButton.setText(_("Start over") if some else _("Apply"))
         self.ui.cancelButton.setEnabled(not idle)
+        system = SYSTEMS[self._parameterNode.system] if self._parameterNode else None
+        self.ui.sacrumCheckBox.setEnabled(system is not None and not system.strange_to_sacrum)
         self.ui.methodLabel.setText(METHODS.get(self._parameterNode.system, "") if self._parameterNode else "")
         # A correction in the middle of a computation replaces it, so these wait for nothing.
         for button in (
@@ -417,7 +422,8 @@ class SpineSegmentationWidget(
                 self.stopMeasuring()
                 ensure_packages(self.resourcePath("requirements.txt"))
                 self._then, self._silent, self._fresh, self._verb = None, False, True, ""
-                self.logic.process(volume, self._parameterNode.system, self._parameterNode.outputSegmentation)
+                chosen = self._parameterNode
+                self.logic.process(volume, chosen.system, chosen.outputSegmentation, chosen.sacrum)
                 self.status.start()
         self.refresh()
 

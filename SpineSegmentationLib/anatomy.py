@@ -1,12 +1,13 @@
 """The vertebrae: codes, names, regions, order, colours and SNOMED CT codes.
 
 Codes are those of the VerSe data set (Sekuboyina et al. 2021): C1-C7 = 1-7, T1-T12 = 8-19, L1-L5 = 20-24,
-L6 = 25, sacrum = 26, coccyx = 27, T13 = 28.
+L6 = 25, sacrum = 26, coccyx = 27, T13 = 28. What may have a mask is a :data:`Bone`: a vertebra or the sacrum.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TypeAlias
 
 
 class Level(IntEnum):
@@ -71,6 +72,31 @@ class Level(IntEnum):
         return SNOMED.get(self)
 
 
+class Sacrum(IntEnum):
+    """The sacrum: segmented on request, but no vertebra: it has no name to be found, no row and no score."""
+
+    SACRUM = 26
+
+    @property
+    def title(self) -> str:
+        return "Sacrum"
+
+    @property
+    def rank(self) -> int:
+        """Below all vertebrae."""
+        return S1
+
+    @property
+    def color(self) -> tuple[float, float, float]:
+        """As of a vertebra below L6."""
+        red, green, blue = PALETTE[(len(STANDARD) + 1) % len(PALETTE)]
+        return red / 255, green / 255, blue / 255
+
+    @property
+    def snomed(self) -> str:
+        return "54735007"
+
+
 PALETTE = (
     (230, 159, 0),
     (0, 158, 115),
@@ -91,8 +117,13 @@ COLUMN: tuple[Level, ...] = (*STANDARD[:19], Level.T13, *STANDARD[19:], Level.L6
 S1 = len(COLUMN)
 """The rank of S1 where it is told among the levels: it follows the column."""
 
-SACRUM, COCCYX = 26, 27
+SACRUM, COCCYX = Sacrum.SACRUM, 27
 """Codes that VerSe files may hold and that are no vertebra of the product."""
+
+Bone: TypeAlias = Level | Sacrum
+
+BONES: dict[str, Bone] = {**{level.name: level for level in COLUMN}, SACRUM.name: SACRUM}
+"""All that may have a mask, by name, from the head down."""
 
 SNOMED: dict[Level, str] = dict(
     zip(

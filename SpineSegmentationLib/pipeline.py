@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from . import device as devices
-from .anatomy import Level
+from .anatomy import SACRUM, Bone, Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
 from .detection.attention import AttentionDetector
@@ -37,8 +37,8 @@ from .segmentation.lessmann import LessmannSegmenter
 from .segmentation.mask import VertebraMask, merge
 from .segmentation.payer import PayerSegmenter
 from .segmentation.plausibility import odd_sizes, sizes
-from .spine import Centroids, Point, SpineBox
-from .systems import DEFAULT, System, named
+from .spine import Centroids, Point, SpineBox, rounded
+from .systems import DEFAULT, SACRAL, System, named
 from .systems import SYSTEMS as SYSTEMS
 from .weights import Weights, preferring
 
@@ -114,6 +114,9 @@ SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
 ASSUMING = ("combined", "anduin")
 """Labellers whose attribute ``usual`` may be set: the person has twelve thoracic and five lumbar vertebrae."""
 
+APART = 10.0
+"""mm; S1 nearer than this to a vertebra is that vertebra, which somebody named otherwise."""
+
 T = TypeVar("T")
 
 STAGES = ("detection", "labelling", "segmentation")
@@ -126,7 +129,7 @@ class Progress:
     stage: str
     done: int
     total: int
-    level: Level | None = None
+    level: Bone | None = None
 
 
 @dataclass(frozen=True)
@@ -136,26 +139,33 @@ class Findings:
     Attributes:
         box: the spine box in LPS mm; None when no spine was found or centroids were given.
         centroids: LPS mm, from the head down.
-        masks: of the vertebrae that were segmented.
+        masks: of the vertebrae that were segmented, and of the sacrum.
         seconds, weights, warnings: as in :class:`Result`.
+        sacrum: as in :class:`Result`.
     """
 
     box: SpineBox | None
     centroids: Centroids
-    masks: Mapping[Level, VertebraMask]
+    masks: Mapping[Bone, VertebraMask]
     seconds: dict[str, float] = field(default_factory=dict)
     weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sacrum: Point | None = None
+
+    @property
+    def vertebrae(self) -> dict[Level, VertebraMask]:
+        """The masks without that of the sacrum."""
+        return {level: mask for level, mask in self.masks.items() if isinstance(level, Level)}
 
     @property
     def complete(self) -> dict[Level, bool]:
         """Whether the scan shows all of a vertebra, where the segmenter says so."""
-        return {level: mask.complete for level, mask in self.masks.items() if mask.complete is not None}
+        return {level: mask.complete for level, mask in self.vertebrae.items() if mask.complete is not None}
 
     @property
     def mask_confidence(self) -> dict[Level, float]:
         """How good each mask is likely to be, 0..1, where the segmenter says so."""
-        return {level: mask.confidence for level, mask in self.masks.items() if mask.confidence is not None}
+        return {level: mask.confidence for level, mask in self.vertebrae.items() if mask.confidence is not None}
 
 
 @dataclass(frozen=True)
@@ -171,6 +181,7 @@ class Result:
         warnings: what a person should know, one line each.
         complete: whether the scan shows all of a vertebra, where the segmenter says so.
         mask_confidence: how good each mask is likely to be, 0..1, where the segmenter says so.
+        sacrum: the centre of S1 (LPS mm) from which the sacrum was segmented; None where it was not.
     """
 
     box: SpineBox | None
@@ -181,6 +192,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     complete: Mapping[Level, bool] = field(default_factory=dict)
     mask_confidence: Mapping[Level, float] = field(default_factory=dict)
+    sacrum: Point | None = None
 
 
 def _named(kind: str, name: str, table: Mapping[str, T]) -> T:
@@ -249,6 +261,11 @@ class Pipeline:
             self._made[name] = made
         return self._made[name]
 
+    def require_sacrum(self) -> None:
+        """Raises SpineError where the sacrum cannot be segmented, as these stages do not know it."""
+        for role in self.stages.strange_to_sacrum:
+            raise SpineError(f"the {role} {self.stages.stages[role]} does not know the sacrum; {SACRAL[role]} does")
+
     def run(
         self,
         ct: sitk.Image,
@@ -257,6 +274,7 @@ class Pipeline:
         centroids: Centroids | None = None,
         only: Iterable[Level] | None = None,
         until: str = "segmentation",
+        sacrum: bool | Point = False,
         progress: Callable[[Progress], None] = lambda step: None,
     ) -> Result:
         """Runs the stages that are not replaced by a given value.
@@ -267,10 +285,15 @@ class Pipeline:
             centroids: replace detection and labelling.
             only: segment these levels alone (the centroids still hold all).
             until: the last stage to run: ``"detection"``, ``"labelling"`` or ``"segmentation"``.
+            sacrum: segment the sacrum, too, as far as a patch round S1 shows it: where the labelling saw S1, or where
+                this place says it is (LPS mm). None is there if S1 lies outside of scan or box.
             progress: called before every stage, after every vertebra, and within the labelling; what it raises ends the
                 run.
+
+        Raises:
+            SpineError: weights missing or damaged, or as :meth:`require_sacrum`.
         """
-        found = self.find(ct, box=box, centroids=centroids, only=only, until=until, progress=progress)
+        found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=progress)
         start = time.perf_counter()
         label_map = merge(found.masks, ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
@@ -278,7 +301,7 @@ class Pipeline:
         warnings = [*found.warnings, *(f"{level.name}: look at its mask, {what} of what its neighbours suggest"
                                        for level, what in odd.items())]  # fmt: skip
         return Result(found.box, found.centroids, label_map, seconds, found.weights, tuple(warnings), found.complete,
-                      found.mask_confidence)  # fmt: skip
+                      found.mask_confidence, found.sacrum)  # fmt: skip
 
     def find(
         self,
@@ -288,6 +311,7 @@ class Pipeline:
         centroids: Centroids | None = None,
         only: Iterable[Level] | None = None,
         until: str = "segmentation",
+        sacrum: bool | Point = False,
         progress: Callable[[Progress], None] = lambda step: None,
         show: Callable[[Findings], None] = lambda findings: None,
         known: Cache[VertebraMask] | None = None,
@@ -299,6 +323,8 @@ class Pipeline:
             known: the masks of earlier runs on the same scan, by what they were computed from, which are not computed
                 again; those that a labeller found are put there, too.
         """
+        if sacrum:
+            self.require_sacrum()
         known = Cache(256) if known is None else known
         seconds: dict[str, float] = {}
         used: dict[str, tuple[Weights, ...]] = {}
@@ -351,7 +377,8 @@ class Pipeline:
         wanted = centroids if only is None else centroids.only(only)
         for level in sorted(set(only or ()) - set(wanted.levels), key=lambda level: level.rank):
             warnings.append(f"{level.name} was asked for but is not among the centroids")
-        masks: dict[Level, VertebraMask] = {}
+        masks: dict[Bone, VertebraMask] = {}
+        first_sacral = _first_sacral(sacrum, centroids, box.intersection(scan) if box else scan)
         if until == "segmentation" and wanted:
             outside = wanted.positions[~scan.contains(wanted.positions)]
             if len(outside):
@@ -364,12 +391,26 @@ class Pipeline:
                     if scan.contains(np.array(centroid.position))[0]:
                         masks[centroid.level] = column.mask(centroid.position)
                         show(Findings(box, centroids, dict(masks)))
-                    progress(Progress("segmentation", number, len(wanted), centroid.level))
+                    progress(Progress("segmentation", number, total, centroid.level))
+                if first_sacral:
+                    masks[SACRUM] = column.mask(first_sacral)
+                    show(Findings(box, centroids, dict(masks)))
+                    progress(Progress("segmentation", total, total, SACRUM))
 
-            timed("segmentation", len(wanted), segment)
+            total = len(wanted) + bool(first_sacral)
+            timed("segmentation", total, segment)
         for level in wanted.levels if masks else ():
             if level not in masks or not np.any(masks[level].probability >= 128):
                 warnings.append(f"{level.name}: no bone was found at its centroid")
             elif (sure := masks[level].confidence) is not None and sure < FAILED:
                 warnings.append(f"{level.name}: its mask may have failed (confidence {sure:.2f}); look at it")
-        return Findings(box, centroids, masks, seconds, used, tuple(warnings))
+        drawn = first_sacral if SACRUM in masks else None
+        return Findings(box, centroids, masks, seconds, used, tuple(warnings), drawn)
+
+
+def _first_sacral(sacrum: bool | Point, centroids: Centroids, seen: SpineBox | None) -> Point | None:
+    """The place of S1 that is asked for (see :meth:`Pipeline.run`), if it is seen and no vertebra is there."""
+    place = (centroids.numbering.sacrum if centroids.numbering else None) if isinstance(sacrum, bool) else sacrum
+    if not sacrum or place is None or seen is None or not seen.contains([place])[0]:
+        return None
+    return rounded(place) if np.all(np.linalg.norm(centroids.positions - place, axis=1) >= APART) else None

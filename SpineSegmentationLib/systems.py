@@ -11,6 +11,10 @@ ROLES = ("detector", "labeller", "segmenter")
 """Who does the three stages, in their order."""
 
 
+SACRAL = {"labeller": "combined", "segmenter": "anduin"}
+"""The labeller that sees S1, and the segmenter that learnt to draw the sacrum from there."""
+
+
 @dataclass(frozen=True)
 class System:
     """A choice of stages.
@@ -29,6 +33,11 @@ class System:
     def stages(self) -> dict[str, str]:
         """The names of the stages by role, for records."""
         return {role: getattr(self, role) for role in ROLES}
+
+    @property
+    def strange_to_sacrum(self) -> tuple[str, ...]:
+        """The roles whose stages do not know the sacrum; none where it can be segmented."""
+        return tuple(role for role, able in SACRAL.items() if getattr(self, role) != able)
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
 from SpineSegmentationLib.resampling import resample
 from SpineSegmentationLib.segmentation.mask import VertebraMask
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
@@ -82,6 +83,15 @@ class Labeller(_Stage):
         )
 
 
+class SacralLabeller(Labeller):
+    """Takes the lowest block for the sacrum."""
+
+    def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
+        *points, last = super().__call__(ct, box)
+        levels = tuple(point.level for point in points)
+        return Centroids(tuple(points), Numbering(Certainty.CERTAIN, (Reading(levels, 1.0),), (), last.position))
+
+
 class Segmenter(_Stage):
     name = "segmentation"
 
@@ -114,3 +124,5 @@ def install() -> None:
     pipeline.DETECTORS["standin"], pipeline.LABELLERS["standin"] = Detector, Labeller
     pipeline.SEGMENTERS["standin"] = Segmenter
     pipeline.SYSTEMS["standin"] = pipeline.System("standin", "standin", "standin")
+    pipeline.LABELLERS["sacral"] = SacralLabeller
+    pipeline.SYSTEMS["sacral"] = pipeline.System("standin", "sacral", "standin")

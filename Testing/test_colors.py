@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from SpineSegmentationLib.anatomy import Level, may_follow
+from SpineSegmentationLib.anatomy import SACRUM, Level, may_follow
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 VISION = {
@@ -30,6 +30,7 @@ def lab(rgb, vision: str) -> np.ndarray:
 def test_neighbours_differ(vision):
     pairs = [pair for pair in itertools.permutations(Level, 2) if may_follow(*pair)]
     assert len(pairs) == 27
+    pairs += [(Level.L5, SACRUM), (Level.L6, SACRUM)]
     for upper, lower in pairs:
         # A difference of 2.3 is just seen; those of the colours before this were as small as 5 (T5 to T8).
         difference = np.linalg.norm(lab(upper.color, vision) - lab(lower.color, vision))

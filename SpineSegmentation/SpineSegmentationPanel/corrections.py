@@ -69,6 +69,11 @@ class Corrections:
     def onUpdateButton(self):
         self.edit(self.logic.applyEdits)
 
+    def onSacrum(self, on):
+        """Of what was segmented already; what Apply will do is the parameter's."""
+        if self.result is not None and self.logic.vertebrae(self.result):
+            self.edit(self.logic.showSacrum, on)
+
     def onRename(self, vertebra, new):
         if vertebra.is_level and self.table.levels.count(vertebra.level) == 1:
             self.edit(self.logic.rename, vertebra.level, new)

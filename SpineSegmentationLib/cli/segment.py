@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_box(given)
     given.add_argument("--centroids", type=Path, metavar="FILE", help="use these centroids: VerSe or Slicer JSON")
     parser.add_argument("--only", type=levels, metavar="L3,L4", help="segment these vertebrae alone")
+    parser.add_argument("--sacrum", action="store_true", help="segment the sacrum, too, where it is in view")
     add_system(parser, "segmenter")
     add_extras(parser)
 

@@ -64,4 +64,5 @@ def order_of(until: str, arguments: argparse.Namespace, scans: Sequence[Path]) -
         extras_of(arguments) if until == "segmentation" else Extras(),
         arguments.weights,
         calibration_of(arguments) if until == "segmentation" else None,
+        getattr(arguments, "sacrum", False),
     )

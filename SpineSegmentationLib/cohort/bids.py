@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..anatomy import COLUMN
+from ..anatomy import BONES
 from ..errors import SpineError
 from ..io.values import replacing, write_json, write_text
 from .results import ScanResult
@@ -90,7 +90,7 @@ def _write(result: ScanResult, output: Path) -> Path:
 
 def _labels() -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("index", "name", "abbreviation", "color")]
-    for level in sorted(COLUMN):
+    for level in sorted(BONES.values()):
         color = "#{:02X}{:02X}{:02X}".format(*(round(255 * part) for part in level.color))
         rows.append((str(int(level)), level.title, level.name, color))
     return rows

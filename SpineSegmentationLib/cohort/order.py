@@ -27,6 +27,7 @@ class Order:
         box, centroids: given instead of detected and found; for one scan alone.
         only: segment these vertebrae alone.
         assume_usual: as in :class:`pipeline.Pipeline`.
+        sacrum: segment the sacrum, too.
         series, force: as in :func:`io.ct.read_ct`.
         overwrite: replace results that are there.
         extras: what is written besides, for other programs.
@@ -49,16 +50,23 @@ class Order:
     extras: Extras = field(default_factory=Extras)
     weights: Path | None = None
     calibration: Calibration | None = None
+    sacrum: bool = False
 
     def pipeline(self) -> Pipeline:
         """The pipeline, with the weights of the stages that this order needs loaded.
 
         Raises:
-            SpineError: unknown names or device; weights missing or damaged.
+            SpineError: unknown names or device; weights missing or damaged; stages that do not know the sacrum.
         """
+        if self.sacrum and self.centroids:
+            raise SpineError(
+                "--sacrum wants S1 to be found; with --centroids nothing is looked for: leave out one of them"
+            )
         pipeline = Pipeline(
             self.system, self.device, weights=self.weights, assume_usual=self.assume_usual, **self.replaced
         )
+        if self.sacrum:
+            pipeline.require_sacrum()
         for stage in self.stages:
             pipeline.stage(stage)
         return pipeline
@@ -89,6 +97,7 @@ class Order:
             "assume_usual": self.assume_usual,
             "series": self.series,
             "force": self.force,
+            **({"sacrum": True} if self.sacrum else {}),
             **({"calibration": [*astuple(self.calibration)]} if self.calibration else {}),
             **({"extras": extras} if (extras := self.extras.names()) else {}),
         }
@@ -109,8 +118,8 @@ def difference(run: dict[str, Any], order: Order, pipeline: Pipeline) -> str | N
         stages = run.get("stages")
         return f"with other stages ({', '.join(stages.values()) if isinstance(stages, dict) else 'not recorded'})"
     if plain(run.get("given")) != plain(order.given()):
-        options = "--box, --centroids, --only, --assume-usual, --series, --force, --calibration, or for other programs"
-        return f"with other options ({options})"
+        options = "--box, --centroids, --only, --assume-usual, --sacrum, --series, --force, --calibration"
+        return f"with other options ({options}, or for other programs)"
     for stage, used in run.get("weights", {}).items():
         if [one["sha256"] for one in used] != [one.sha256 for one in pipeline.stage(stage).weights]:
             return f"with other weights for {stage}"

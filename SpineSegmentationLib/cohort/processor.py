@@ -133,6 +133,7 @@ class Processor:
                 centroids=read_centroids(order.centroids, image) if order.centroids else None,
                 only=order.only,
                 until=order.until,
+                sacrum=order.sacrum,
                 progress=progress,
             )
         except BaseException as error:

@@ -14,7 +14,7 @@ from highdicom.sr.coding import CodedConcept
 from pydicom.sr.codedict import codes
 
 from .. import __version__
-from ..anatomy import COLUMN, SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
+from ..anatomy import BONES, SNOMED_CATEGORY, SNOMED_VERTEBRA, Bone
 from ..errors import SpineError
 from ..io.values import replacing
 from .header import PRIVATE, complete, header
@@ -44,15 +44,15 @@ class Algorithm:
         )
 
 
-def code_of(level: Level) -> CodedConcept:
-    """The vertebra as a SNOMED CT body structure; a variant is a vertebra with a private modifier."""
+def code_of(level: Bone) -> CodedConcept:
+    """The vertebra, or the sacrum, as a SNOMED CT body structure; a variant is a vertebra with a private modifier."""
     if level.snomed:
         return CodedConcept(level.snomed, "SCT", level.title)
     return CodedConcept(SNOMED_VERTEBRA[0], "SCT", SNOMED_VERTEBRA[1])
 
 
 def segmentation(source: SourceSeries, label_map: sitk.Image, algorithm: Algorithm) -> hd.seg.Segmentation:
-    """The vertebrae of a label map as segments on the images of the source, each frame where its image lies.
+    """The bones of a label map as segments on the images of the source, each frame where its image lies.
 
     Every pixel of an image takes the nearest voxel: where the label map lies on the grid of the images, exactly that
     one; where it does not (gantry tilt), the nearest.
@@ -64,7 +64,7 @@ def segmentation(source: SourceSeries, label_map: sitk.Image, algorithm: Algorit
         SpineError: no vertebra in it, or the images lack what a SEG needs.
     """
     frames = np.concatenate([_sampled(label_map, plane.image()) for plane in source.planes])
-    present = [level for level in COLUMN if np.any(frames == level)]
+    present = [level for level in BONES.values() if np.any(frames == level)]
     if not present:
         raise SpineError("no vertebra lies on the images of the series: there is nothing to write as DICOM SEG")
     numbers = np.zeros(256, np.uint8)
@@ -99,7 +99,7 @@ def _sampled(label_map: sitk.Image, plane: sitk.Image) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.Resample(label_map, plane, sitk.Transform(), sitk.sitkNearestNeighbor, 0))
 
 
-def _description(number: int, level: Level, algorithm: Algorithm) -> hd.seg.SegmentDescription:
+def _description(number: int, level: Bone, algorithm: Algorithm) -> hd.seg.SegmentDescription:
     description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=level.title,

@@ -42,7 +42,7 @@ def redo(
     points = Centroids(tuple(_placed(level, adopted, places or Centroids()) for level in levels))
     found = pipeline.find(scan, centroids=points, progress=progress)
     kept = {level: piece for level, piece in adopted.pieces.items() if level not in levels}
-    made = {level: without(piece, kept) for level, piece in Merger(scan).pieces(found.masks).items()}
+    made = {level: without(piece, kept) for level, piece in Merger(scan).pieces(found.vertebrae).items()}
     if empty := [level.name for level in levels if level not in made or not made[level].voxels.size]:
         raise SpineError(f"no bone was found for {', '.join(empty)}; give its place in a --centroids file")
     pieces = dict(sorted({**kept, **made}.items(), key=lambda item: item[0].rank))

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import Level
+from ..anatomy import BONES
 from ..errors import SpineError
 from ..io.formats import named_for_itk
 from ..spine import Centroids, Point, SpineBox
@@ -114,7 +114,7 @@ def _draw(plane: Plane, ct: sitk.Image, label_map: sitk.Image, centroids: Centro
     image = np.repeat(grey[..., None], 3, axis=2)
     labels = look_up(label_map, plane.points, 0)
     inner = ndimage.minimum_filter(labels, 3) == ndimage.maximum_filter(labels, 3)
-    for level in Level:
+    for level in BONES.values():
         mine = labels == level
         image[mine] = 0.65 * image[mine] + 0.35 * np.array(level.color)
         image[mine & ~inner] = level.color

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..anatomy import Level
+from ..anatomy import Bone
 from ..io.values import write_centroids
 from ..io.writing import write_image
 from ..segmentation.mask import Piece, paint
@@ -15,7 +15,7 @@ from .surfaces import surface_of, write_surface
 
 
 def write_verse(
-    pieces: Mapping[Level, Piece], grid: Grid, centroids: Centroids, folder: str | Path, name: str
+    pieces: Mapping[Bone, Piece], grid: Grid, centroids: Centroids, folder: str | Path, name: str
 ) -> list[Path]:
     """Writes the label map (NIfTI) and the centroids (VerSe JSON); returns their paths.
 
@@ -30,7 +30,7 @@ def write_verse(
 
 
 def write_surfaces(
-    pieces: Mapping[Level, Piece], grid: Grid, folder: str | Path, name: str, kind: str = "stl"
+    pieces: Mapping[Bone, Piece], grid: Grid, folder: str | Path, name: str, kind: str = "stl"
 ) -> list[Path]:
     """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths.
 

@@ -123,6 +123,7 @@ def run_json(pipeline: Pipeline, scan: Scan, result: Result, given: dict, readin
         "centroids": [level.name for level in result.centroids.levels],
         "mask_confidence": {level.name: round(value, 3) for level, value in result.mask_confidence.items()},
         "numbering": numbering_json(numbering) if numbering else None,
+        "sacrum": result.sacrum,
         "warnings": [*scan.warnings, *result.warnings],
     }
 

@@ -49,12 +49,14 @@ class SpineLogic(SceneSession):
         volumeNode: slicer.vtkMRMLScalarVolumeNode,
         system: str = DEFAULT,
         segmentation: slicer.vtkMRMLSegmentationNode | None = None,
+        sacrum: bool = False,
     ) -> Result:
         """Detection, labelling and segmentation anew; locked vertebrae stay.
 
         Args:
             segmentation: the segmentation node to write into; what it holds besides vertebrae stays. By default the one
                 that the volume has, or a new one.
+            sacrum: see :meth:`showSacrum`.
         """
         voxels_of(volumeNode)
         result = Result.of(volumeNode)
@@ -62,7 +64,7 @@ class SpineLogic(SceneSession):
             result.adopt(segmentation)
         record = self._record(result)
         record.system = system
-        self._start(result, record.locked(), label=True)
+        self._start(result, replace(record.locked(), with_sacrum=sacrum), label=True)
         return result
 
     def applyEdits(self, result: Result) -> None:
@@ -132,6 +134,10 @@ class SpineLogic(SceneSession):
     def readAs(self, result: Result, reading: Reading) -> None:
         """All names at once, as in a reading of :meth:`numbering`; no network runs."""
         self._edit(result, lambda state: state.read_as(reading))
+
+    def showSacrum(self, result: Result, on: bool = True) -> None:
+        """Segments the sacrum, too, where the labelling saw S1 and the system can; a segment, but no vertebra."""
+        self._edit(result, lambda state: replace(state, with_sacrum=on))
 
     def lock(self, result: Result, level: str | Sequence[str], on: bool = True) -> None:
         """One vertebra, or several at once."""

@@ -44,7 +44,13 @@ def open_result(scene: slicer.vtkMRMLScene, folder: str | Path, name: str) -> Re
     if not same_grid(label_map, ct):
         raise SpineError(f"{found.label_map} does not lie on the grid of {found.scan}")
     box = (found.run.get("box") or {}).get("box")
-    state = State(SpineBox(tuple(box[:3]), tuple(box[3:])) if box else None, read_centroids(found.centroids, label_map))
+    sacrum = found.run.get("sacrum")
+    state = State(
+        SpineBox(tuple(box[:3]), tuple(box[3:])) if box else None,
+        read_centroids(found.centroids, label_map),
+        sacrum=tuple(sacrum) if sacrum else None,
+        with_sacrum=bool(sacrum),
+    )
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(volume, sitk.GetArrayFromImage(ct))
     volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(FLIP @ Grid.of(ct).to_lps))

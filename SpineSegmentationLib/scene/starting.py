@@ -48,7 +48,7 @@ def start_from(
         raise SpineError(f"{volume.GetName()} has a result already; delete its nodes to start from a segmentation")
     adopted = adopt(foreign_of(source, table_of(codes) if codes else None), scan)
     record = session._record(result)
-    update = Update(State(None, adopted.centroids), dict(adopted.pieces), Grid.of(scan), warnings=adopted.notes)
+    update = Update(State(None, adopted.centroids), dict(adopted.pieces.items()), Grid.of(scan), warnings=adopted.notes)
     with session._writes():
         record.show(update, complete=True)
         for shown in record.segments.shown:

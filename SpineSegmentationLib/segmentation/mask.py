@@ -1,4 +1,4 @@
-"""The mask of one vertebra, and many masks merged to one label map."""
+"""The mask of one bone (a vertebra, or the sacrum), and many masks merged to one label map."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import Level
+from ..anatomy import BONES, Bone
 from ..cache import Cache
 from ..resampling import resample
 from ..spine import SpineBox, rounded
@@ -32,6 +33,7 @@ BEHIND = 12
 """... and mm by which it lies behind the thickest part of the largest, which is the body."""
 
 Place = tuple[slice, ...]
+B = TypeVar("B", bound=Bone)
 Corner = tuple[int, int, int]
 
 
@@ -167,18 +169,18 @@ def _digest(corner: tuple[int, ...], shape: tuple[int, ...], content: np.ndarray
     return hashlib.sha256(header + np.ascontiguousarray(content).tobytes()).hexdigest()
 
 
-def pieces_of(label_map: sitk.Image) -> dict[Level, Piece]:
-    """The vertebrae of a label map of VerSe codes, from the head down."""
+def pieces_of(label_map: sitk.Image) -> dict[Bone, Piece]:
+    """The vertebrae of a label map of VerSe codes, from the head down, and the sacrum if it is there."""
     labels = sitk.GetArrayViewFromImage(label_map)
-    places = ndimage.find_objects(labels, max_label=max(Level))
-    found = sorted((level for level in Level if places[level - 1] is not None), key=lambda level: level.rank)
+    places = ndimage.find_objects(labels, max_label=max(BONES.values()))
     return {
-        level: Piece.of(labels[place] == level, tuple(axis.start for axis in reversed(place)))
-        for level, place in ((level, places[level - 1]) for level in found)
+        bone: Piece.of(labels[place] == bone, tuple(axis.start for axis in reversed(place)))
+        for bone, place in ((bone, places[bone - 1]) for bone in BONES.values())
+        if place is not None
     }
 
 
-def paint(pieces: Mapping[Level, Piece], grid: sitk.Image) -> sitk.Image:
+def paint(pieces: Mapping[B, Piece], grid: sitk.Image) -> sitk.Image:
     """The label map of pieces that share no voxel: uint8 codes on the grid of the scan, 0 elsewhere."""
     labels = np.zeros(grid.GetSize()[::-1], np.uint8)
     for level, piece in pieces.items():
@@ -188,7 +190,7 @@ def paint(pieces: Mapping[Level, Piece], grid: sitk.Image) -> sitk.Image:
     return image
 
 
-def merge(masks: Mapping[Level, VertebraMask], grid: sitk.Image) -> sitk.Image:
+def merge(masks: Mapping[B, VertebraMask], grid: sitk.Image) -> sitk.Image:
     """The label map on the grid of the scan: the largest probability wins, one connected piece per vertebra.
 
     A vertebra that the border of the scan cuts may hang together beyond it: if its largest piece ends at the border, so
@@ -221,7 +223,7 @@ class Merger:
         self._crops: Cache[VertebraMask] = Cache(48)
         self._pieces: Cache[Piece] = Cache(1000)
 
-    def pieces(self, masks: Mapping[Level, VertebraMask]) -> dict[Level, Piece]:
+    def pieces(self, masks: Mapping[B, VertebraMask]) -> dict[B, Piece]:
         """The piece of each vertebra; no two share a voxel."""
         items = sorted(masks.items(), key=lambda item: (-item[1].corner[2], item[1].corner, item[1].digest))
         ordered = [mask for _, mask in items]

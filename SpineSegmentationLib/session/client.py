@@ -18,7 +18,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from ..anatomy import Level
+from ..anatomy import Bone
 from ..errors import SpineError
 from ..segmentation.mask import Piece
 from ..voxels import Voxels
@@ -147,7 +147,7 @@ class WorkerClient:
         have = list(self._pieces)
         self._request({"do": "run", "state": messages.of_state(state), "label": label, "have": have}, events)
 
-    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
         """See :meth:`Engine.measure`; returns at once."""
         values = {"state": messages.of_state(state), "edited": messages.of_pieces(edited)}
         self._request({"do": "measure", **values}, events)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..anatomy import Level
+from ..anatomy import Bone
 from ..cache import Cache
 from ..errors import SpineError
 from ..headway import telling
@@ -34,7 +34,7 @@ class Update:
     """
 
     state: State
-    pieces: Mapping[Level, Piece]
+    pieces: Mapping[Bone, Piece]
     grid: Grid
     seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Engine(Protocol):
     def run(self, state: State, label: bool, events: Events) -> None:
         """The result of a state. ``label``: only box and locked vertebrae count, the others are found anew."""
 
-    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
         """Measures every vertebra of a state; pieces that a person painted replace the computed ones."""
 
     def cancel(self) -> None:
@@ -130,7 +130,7 @@ class LocalEngine:
 
         self._guarded(work, events)
 
-    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
         def work() -> None:
             from ..measures.column import measure
             from ..measures.details import details

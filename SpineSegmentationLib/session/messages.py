@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..anatomy import Level
+from ..anatomy import BONES, Bone, Level
 from ..io.values import numbering_json, parse_numbering
 from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids, SpineBox
@@ -54,6 +54,8 @@ def of_state(state: State) -> dict[str, Any]:
         "centroids": [[point.level.name, *point.position, point.confidence] for point in state.centroids],
         "locked": sorted(level.name for level in state.locked),
         "numbering": numbering_json(numbering) if (numbering := state.centroids.numbering) else None,
+        "sacrum": list(state.sacrum) if state.sacrum else None,
+        "with_sacrum": state.with_sacrum,
     }
 
 
@@ -65,11 +67,14 @@ def to_state(value: Mapping[str, Any]) -> State:
         # Scenes that were saved before there was a verdict have none.
         Centroids(points, parse_numbering(stated) if (stated := value.get("numbering")) else None),
         frozenset(Level[name] for name in value["locked"]),
+        # Scenes that were saved before the sacrum could be segmented say nothing of it.
+        tuple(sacrum) if (sacrum := value.get("sacrum")) else None,
+        value.get("with_sacrum", False),
     )
 
 
-def of_pieces(pieces: Mapping[Level, Piece], known: Container[str] = ()) -> dict[str, Any]:
-    """Pieces by level name; those whose digest is known without their bits."""
+def of_pieces(pieces: Mapping[Bone, Piece], known: Container[str] = ()) -> dict[str, Any]:
+    """Pieces by the name of their bone; those whose digest is known without their bits."""
     return {
         level.name: {
             "digest": piece.digest,
@@ -81,15 +86,15 @@ def of_pieces(pieces: Mapping[Level, Piece], known: Container[str] = ()) -> dict
     }
 
 
-def to_pieces(value: Mapping[str, Any], known: Mapping[str, Piece] | None = None) -> dict[Level, Piece]:
+def to_pieces(value: Mapping[str, Any], known: Mapping[str, Piece] | None = None) -> dict[Bone, Piece]:
     """Pieces from :func:`of_pieces`. Raises KeyError when one without bits is not known."""
     pieces = {}
     for name, entry in value.items():
         if entry["bits"] is None:
-            pieces[Level[name]] = (known or {})[entry["digest"]]
+            pieces[BONES[name]] = (known or {})[entry["digest"]]
         else:
             bits = np.frombuffer(base64.b64decode(entry["bits"]), np.uint8)
-            pieces[Level[name]] = Piece(tuple(entry["corner"]), tuple(entry["shape"]), bits, entry["digest"])
+            pieces[BONES[name]] = Piece(tuple(entry["corner"]), tuple(entry["shape"]), bits, entry["digest"])
     return pieces
 
 

@@ -8,22 +8,23 @@ from dataclasses import replace
 
 import SimpleITK as sitk
 
-from ..anatomy import Level
+from ..anatomy import Bone, Level
 from ..cache import Cache
 from ..pipeline import Findings, Pipeline, Progress
 from ..segmentation.mask import Merger, Piece, VertebraMask, paint
 from ..spine import Centroids, Point, SpineBox
 from .state import History, State
 
-Show = Callable[[State, Mapping[Level, Piece]], None]
+Show = Callable[[State, Mapping[Bone, Piece]], None]
 
 
 class Session:
     """Runs and edits on one scan.
 
     Law: after any sequence of edits ``label_map`` equals, voxel for voxel, that of a fresh
-    ``pipeline.run(ct, box=state.box, centroids=state.centroids)``. An edit that fails or is cancelled (the callback
-    ``progress`` raises) leaves the state as it was. Only positions that were never segmented cost a network.
+    ``pipeline.run(ct, box=state.box, centroids=state.centroids)``, with ``sacrum=state.sacrum`` where that is wanted.
+    An edit that fails or is cancelled (the callback ``progress`` raises) leaves the state as it was. Only positions
+    that were never segmented cost a network.
 
     Args:
         ct: 3D, HU; must not be changed while the session lives.
@@ -50,7 +51,7 @@ class Session:
         self.seconds: dict[str, float] = {}
         self._masks: Cache[VertebraMask] = Cache(256)
         self._merger = Merger(ct)
-        self._pieces: dict[Level, Piece] = {}
+        self._pieces: dict[Bone, Piece] = {}
         self._complete: dict[Level, bool] = {}
         self._mask_confidence: dict[Level, float] = {}
 
@@ -59,8 +60,8 @@ class Session:
         return self.history.state
 
     @property
-    def pieces(self) -> Mapping[Level, Piece]:
-        """The voxels of each vertebra; one without bone, or outside the scan, has none."""
+    def pieces(self) -> Mapping[Bone, Piece]:
+        """The voxels of each vertebra, and of the sacrum; one without bone, or outside the scan, has none."""
         return self._pieces
 
     @property
@@ -71,7 +72,7 @@ class Session:
     @property
     def masks(self) -> dict[Hashable, VertebraMask]:
         """The masks that the present centroids were given, by what they were computed from."""
-        places = {point.position for point in self.state.centroids}
+        places = {*(point.position for point in self.state.centroids), self.state.sacrum}
         return {key: mask for key, mask in self._masks.items() if isinstance(key, tuple) and key[1] in places}
 
     def remember(self, masks: Mapping[Hashable, VertebraMask]) -> None:
@@ -101,7 +102,8 @@ class Session:
             SpineError: weights missing or damaged.
         """
         if centroids is not None:
-            self.apply(State(box, centroids, self.state.locked & set(centroids.levels)))
+            sacrum = centroids.numbering.sacrum if centroids.numbering else None
+            self.apply(replace(self.state, box=box, centroids=centroids, sacrum=sacrum))
             return
         self.label(replace(self.state, box=box))
 
@@ -193,7 +195,13 @@ class Session:
                 shown = time.monotonic()
 
         done = self.pipeline.find(
-            self.ct, box=state.box, centroids=state.centroids, progress=self.progress, show=show, known=self._masks
+            self.ct,
+            box=state.box,
+            centroids=state.centroids,
+            sacrum=(state.with_sacrum and state.sacrum) or False,
+            progress=self.progress,
+            show=show,
+            known=self._masks,
         )
         start = time.perf_counter()
         self._pieces = self._merger.pieces(done.masks)
@@ -202,6 +210,6 @@ class Session:
         self.warnings = (*before.warnings, *done.warnings)
         self.seconds = {**before.seconds, **done.seconds, "merging": time.perf_counter() - start}
 
-    def _show(self, state: State, pieces: Mapping[Level, Piece]) -> None:
+    def _show(self, state: State, pieces: Mapping[Bone, Piece]) -> None:
         if self.show is not None:
             self.show(state, pieces)

@@ -25,6 +25,8 @@ class State:
         centroids: LPS mm.
         locked: levels that a person has confirmed: no edit changes them until they are unlocked, and labelling anew
             keeps them.
+        sacrum: the centre of S1 (LPS mm) where the labelling saw it; no edit moves it.
+        with_sacrum: whether the sacrum is segmented, too.
 
     Raises:
         SpineError: (every edit) the vertebra is not there, is locked, or two would have one name.
@@ -33,6 +35,8 @@ class State:
     box: SpineBox | None = None
     centroids: Centroids = field(default_factory=Centroids)
     locked: frozenset[Level] = frozenset()
+    sacrum: Point | None = None
+    with_sacrum: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "locked", frozenset(self.locked) & set(self.centroids.levels))
@@ -121,7 +125,9 @@ class State:
             if point.level not in locked and np.all(distances >= apart):
                 kept.append(replace(point, confidence=min(point.confidence, MOST)))
         # The verdict was on the names as they were found.
-        return State(box, Centroids(tuple(kept), None if locked else centroids.numbering), self.locked)
+        numbering = centroids.numbering
+        sacrum = numbering.sacrum if numbering else None
+        return replace(self, box=box, centroids=Centroids(tuple(kept), None if locked else numbering), sacrum=sacrum)
 
     def free_level(self, position: Point) -> Level | None:
         """The name that a vertebra at a place would have by its neighbours above and below; None when none is free."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..anatomy import Level
+from ..anatomy import Bone
 from ..segmentation.mask import Piece
 from .client import SubprocessTransport, WorkerClient
 from .engine import Events
@@ -28,7 +28,7 @@ class WaitingClient(WorkerClient):
         super().run(state, label, events)
         self._wait()
 
-    def measure(self, state: State, edited: Mapping[Level, Piece], events: Events) -> None:
+    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
         super().measure(state, edited, events)
         self._wait()
 

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from ..anatomy import Level
+from ..anatomy import BONES
 from ..cohort.layout import COHORT
 from ..cohort.results import ScanResult, read_results
 from ..errors import SpineError
@@ -72,7 +72,8 @@ def _subject(result: ScanResult, folder: Path, spacing: float, trusted: bool) ->
         if not same_grid(label_map, ct):
             raise SpineError(f"{path} does not lie on the grid of {result.scan}")
         kept = set(points) if trusted else set(believable(ct, label_map, centroids))
-        left_out = {int(level): 0 for level in Level if level not in kept}
+        # A sacrum that the network drew, and nobody is asked to mend, is nothing to learn from.
+        left_out = {int(bone): 0 for bone in BONES.values() if bone not in kept}
         labels = sitk.ChangeLabel(label_map, left_out) if kept else None
     return _make(f"{result.name}, corrected", ct, labels, False, points, spacing)
 

@@ -53,7 +53,7 @@ class SegmentationTask(Task):
     criterion: Callable[..., Tensor] = staticmethod(mask_loss)
 
     def __init__(self, subjects: list[Subject]) -> None:
-        vertebrae = [
+        vertebrae: list[tuple[Subject, int, np.ndarray]] = [
             (s, int(level), position)
             for s in subjects
             if s.labels is not None
@@ -62,7 +62,7 @@ class SegmentationTask(Task):
         ]
         # Who has a sacrum and no mask of it must not teach that there is none.
         sacra = [
-            (s, SACRUM, s.sacrum)
+            (s, int(SACRUM), s.sacrum)
             for s in subjects
             if s.labels is not None and s.sacrum is not None and (s.labels == SACRUM).any()
         ]

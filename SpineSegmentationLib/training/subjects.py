@@ -142,7 +142,9 @@ def _first_sacral(labels: np.ndarray, centres: dict[Level, np.ndarray]) -> np.nd
     away = np.linalg.norm(places - centres[last], axis=1)
     near = (away < away.min() * 1.9) & (np.abs(x - centres[last][2]) < 0.5 * away.min() + 2)
     depth = distance[z, y, x] * near
-    return places[depth >= 0.8 * depth.max()].mean(0)
+    centre = places[depth >= 0.8 * depth.max()].mean(0)
+    # Where the labels end within S1, the thickest part of what is left is not its middle.
+    return centre if centre[0] >= 0.35 * away.min() else None
 
 
 def _make(

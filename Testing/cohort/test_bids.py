@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from small_cohort import cohort_in
 
 from SpineSegmentationLib import cli
-from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.anatomy import SACRUM, Level
 from SpineSegmentationLib.cohort.bids import source_entities, write_bids
 from SpineSegmentationLib.cohort.results import read_results
 from SpineSegmentationLib.errors import SpineError
@@ -35,7 +35,7 @@ def test_a_data_set_of_all_results(tmp_path, capsys):
     ours, theirs = (sitk.ReadImage(str(p)) for p in (folder / f"{stem}dseg.nii.gz", out / "carl_seg-vert_msk.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
     table = {int(row["index"]): row for row in rows(folder / f"{stem}dseg.tsv")}
-    assert set(np.unique(sitk.GetArrayFromImage(ours))) - {0} <= set(table) == set(Level)
+    assert set(np.unique(sitk.GetArrayFromImage(ours))) - {0} <= set(table) == {*Level, SACRUM}
     assert table[28] == {"index": "28", "name": "T13 vertebra", "abbreviation": "T13", "color": table[28]["color"]}
     assert table[1]["color"] == "#E69F00"
     sidecar = json.loads((folder / f"{stem}dseg.json").read_text())

@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from dicom_series import BLOCKS, label_map_of, levels_at, places_of, write_series
 
-from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.anatomy import SACRUM, Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import score_folders
 from SpineSegmentationLib.exchange.adopt import adopt
@@ -122,6 +122,17 @@ def test_what_the_object_says(made):
     assert last.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence[0].CodeValue == "L6"
     color = hd.color.CIELabColor.from_dicom_value(first.RecommendedDisplayCIELabValue).to_rgb()
     np.testing.assert_allclose(color, [round(255 * value) for value in Level.T12.color], atol=2)
+
+
+def test_the_sacrum_is_a_segment_of_its_own(made):
+    _, _, truth, source = made()
+    label_map = sitk.ChangeLabel(truth, {int(Level.L6): int(SACRUM)})
+    seg = seg_writer.segmentation(source, label_map, seg_writer.Algorithm("combined"))
+    last = seg.SegmentSequence[-1]
+    assert (last.SegmentLabel, last.TrackingID) == ("Sacrum", "SACRUM")
+    code = last.SegmentedPropertyTypeCodeSequence[0]
+    assert (code.CodeValue, code.CodeMeaning) == ("54735007", "Sacrum")
+    assert "SegmentedPropertyTypeModifierCodeSequence" not in code
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian: dicom3tools) is not installed")

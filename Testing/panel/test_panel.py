@@ -25,6 +25,24 @@ def test_without_auto_update_corrections_wait_for_the_button(steps):
     steps.ui.autoUpdateCheckBox.setChecked(True)
 
 
+def test_the_sacrum_is_asked_for_in_the_panel(steps):
+    box, state = steps.ui.sacrumCheckBox, lambda: steps.logic._record(steps.result).state()
+    assert box.enabled and not box.checked and not state().with_sacrum
+    names = steps.segment_names(steps.result)
+    box.click()
+    steps.settle(steps.result)
+    # The stand-in sees no S1.
+    assert state().with_sacrum and steps.segment_names(steps.result) == names
+    assert steps.names(steps.apply()) == names and state().with_sacrum
+    box.click()
+    steps.settle(steps.result)
+    assert not state().with_sacrum
+    steps.ui.systemComboBox.setCurrentText("payer")
+    assert not box.enabled
+    steps.ui.systemComboBox.setCurrentText("combined")
+    assert box.enabled
+
+
 def test_measurements_and_exports(steps, tmp_path):
     steps.panel.showTable = lambda result: shown.append(result.table)
     shown = []

@@ -5,6 +5,7 @@ import SimpleITK as sitk
 import slicer
 import standins
 
+from SpineSegmentationLib.anatomy import BONES
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.result import Result
@@ -58,7 +59,7 @@ def drag(result: Result, name: str, by=(1.5, 0.0, 1.0)) -> None:
 def brush(result: Result, name: str, value=1) -> Piece:
     """Paints (or erases) a corner of the scan, as Segment Editor does; returns what the segment is then."""
     logic, node = slicer.vtkSlicerSegmentationsModuleLogic, result.segmentation
-    grid, segment = grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(f"{name} vertebra")
+    grid, segment = grid_of(node), node.GetSegmentation().GetSegmentIdBySegmentName(BONES[name].title)
     image = oriented(Piece.of(np.ones((3, 3, 3)), (2, 2, 2)), grid)
     assert logic.SetBinaryLabelmapToSegment(image, node, segment, logic.MODE_MERGE_MAX)
     return piece_of(node, segment, grid)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from SpineSegmentationLib import weights
-from SpineSegmentationLib.anatomy import COLUMN, Level
+from SpineSegmentationLib.anatomy import COLUMN, SACRUM, Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.io.values import write_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
@@ -167,6 +167,11 @@ def test_phantoms_and_atlases_know_where_s1_is():
     for subject in (found, atlas):
         assert np.linalg.norm(subject.sacrum - given.sacrum) * 2 < 12
     assert _make("d", phantom.ct, phantom.label_map, False, points, 2.0).sacrum is None
+    # A field of view that ends within S1: what is left of it has no middle that could be S1's.
+    end = phantom.bones.TransformPhysicalPointToIndex(phantom.sacrum)[2] + 4
+    cut = phantom.ct[:, :, end:], phantom.bones[:, :, end:]
+    assert (sitk.GetArrayFromImage(cut[1]) == SACRUM).any()
+    assert _make("e", *cut, False, points, 2.0).sacrum is None
 
 
 class Line(nn.Module):

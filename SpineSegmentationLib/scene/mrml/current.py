@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...anatomy import Level
+from ...anatomy import Bone
 from ...cache import Cache
 from ...errors import SpineError
 from ...segmentation.mask import Piece
@@ -25,7 +25,7 @@ class CurrentSegments:
         return segments_of(self._result.segmentation) if self._result.segmentation else []
 
     @property
-    def edited(self) -> list[Level]:
+    def edited(self) -> list[Bone]:
         """Levels whose segment is kept, or was painted since it was last written."""
         return [shown.level for shown in self.shown if shown.kept or self._digest(shown) != shown.digest]
 
@@ -34,7 +34,7 @@ class CurrentSegments:
         """Tells whether measurements still belong to the segments."""
         return ",".join(f"{shown.level.name}:{self._digest(shown)}" for shown in self.shown)
 
-    def piece(self, level: Level) -> Piece:
+    def piece(self, level: Bone) -> Piece:
         """The voxels of a vertebra that has a segment.
 
         Raises:
@@ -45,7 +45,7 @@ class CurrentSegments:
         piece = piece_of(self._result.segmentation, shown.id, grid)
         return resampled_piece_of(self._result.segmentation, shown.id, grid) if piece is None else piece
 
-    def pieces(self) -> tuple[dict[Level, Piece], Grid]:
+    def pieces(self) -> tuple[dict[Bone, Piece], Grid]:
         """All voxels, those that a person painted last, so that they win where two overlap.
 
         Raises:

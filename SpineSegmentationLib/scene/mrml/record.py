@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...anatomy import Level
+from ...anatomy import Bone
 from ...errors import SpineError
 from ...measures.details import rows_of_details
 from ...session import messages
@@ -65,7 +65,7 @@ class Record:
             self.system = result.segmentation.GetAttribute(SYSTEM) or self.system
         self.result, self.history, self.shown = result, History(state), state
         self.done: Update | None = None
-        self.restore: set[Level] = set()
+        self.restore: set[Bone] = set()
         self.segments = CurrentSegments(result)
 
     # Reading
@@ -88,7 +88,7 @@ class Record:
             centroids = Centroids(tuple(_as_known(point, known) for point in points))
             # With the verdict on the names, which no node holds.
             centroids = next((state.centroids for state in known if state.centroids == centroids), centroids)
-        return State(box, centroids, locked)
+        return replace(self.shown, box=box, centroids=centroids, locked=locked)
 
     def valid_state(self) -> State | None:
         """As :meth:`state`; None where that raises."""

@@ -9,7 +9,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ...anatomy import SNOMED_CATEGORY, SNOMED_VERTEBRA, Level
+from ...anatomy import BONES, SNOMED_CATEGORY, SNOMED_VERTEBRA, Bone
 from ...errors import SpineError
 from ...segmentation.mask import Piece, whole
 from ...voxels import Grid
@@ -19,7 +19,7 @@ TERMINOLOGY = "Segmentation category and type - Spine Segmentation"
 LABEL_MAP = "Binary labelmap"
 
 LEVEL, DIGEST, POSITION, KEEP = (f"SpineSegmentation.{name}" for name in ("level", "digest", "position", "keep"))
-"""Tags of a segment: its vertebra, what was last written into it, from which centroid, whether a person keeps it."""
+"""Tags of a segment: its bone, what was last written into it, from which centroid, whether a person keeps it."""
 
 SHORT = "ShortName"
 """Tag of a segment: what its vertebra is called in short, \"L5\", for other programs."""
@@ -30,13 +30,13 @@ class ShownSegment:
     """A segment of ours: its id and its tags; the digest is of what was last written into it."""
 
     id: str
-    level: Level
+    level: Bone
     digest: str
     position: str
     kept: bool
 
 
-def terminology(level: Level) -> str:
+def terminology(level: Bone) -> str:
     """The segment's entry in Slicer's notation: the level as a SNOMED CT body structure; T13 and L6 as a vertebra."""
     code, meaning = (level.snomed, level.title) if level.snomed else SNOMED_VERTEBRA
     category = "^".join(("SCT", *SNOMED_CATEGORY))
@@ -54,9 +54,9 @@ def segments_of(node: slicer.vtkMRMLSegmentationNode) -> list[ShownSegment]:
     for name in node.GetSegmentation().GetSegmentIDs():
         segment = node.GetSegmentation().GetSegment(name)
         level = _tag(segment, LEVEL)
-        if level in Level.__members__:
+        if level in BONES:
             tags = _tag(segment, DIGEST), _tag(segment, POSITION), bool(_tag(segment, KEEP))
-            found.append(ShownSegment(name, Level[level], *tags))
+            found.append(ShownSegment(name, BONES[level], *tags))
     return found
 
 
@@ -109,7 +109,7 @@ def set_kept(node: slicer.vtkMRMLSegmentationNode, segment_id: str, kept: bool) 
         segment.RemoveTag(KEEP)
 
 
-def name_as(segment: slicer.vtkSegment, level: Level) -> None:
+def name_as(segment: slicer.vtkSegment, level: Bone) -> None:
     """Gives a segment the name that other programs know, the colour and the terminology of a vertebra."""
     segment.SetName(level.title)
     segment.SetTag(SHORT, level.name)

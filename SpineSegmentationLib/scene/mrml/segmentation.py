@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 import vtk
 
-from ...anatomy import Level
+from ...anatomy import Bone
 from ...segmentation.mask import Piece, whole
 from ...spine import Centroid, Centroids
 from ...voxels import Grid
@@ -31,7 +31,7 @@ from .segment import (
 
 def show_segments(
     node: slicer.vtkMRMLSegmentationNode,
-    pieces: Mapping[Level, Piece],
+    pieces: Mapping[Bone, Piece],
     centroids: Centroids,
     grid: Grid,
     volume: slicer.vtkMRMLScalarVolumeNode,
@@ -62,9 +62,9 @@ def show_segments(
             node.HardenTransform()
         _set_geometry(node, grid, volume)
         # repr tells floats apart exactly.
-        places = {point.level: repr(point.position) for point in centroids}
+        places: dict[Bone, str] = {point.level: repr(point.position) for point in centroids}
         left = segments_of(node)
-        owner: dict[Level, ShownSegment] = {}
+        owner: dict[Bone, ShownSegment] = {}
         for fits in (
             lambda shown, level: shown.position == places.get(level),
             lambda shown, level: shown.digest == pieces[level].digest,
@@ -106,7 +106,7 @@ def _give_away(node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment) -> Non
     segment.SetName(f"{segment.GetName()} (kept)")
 
 
-def remove_segment(node: slicer.vtkMRMLSegmentationNode, level: Level) -> None:
+def remove_segment(node: slicer.vtkMRMLSegmentationNode, level: Bone) -> None:
     """Takes a vertebra's segment away, whoever painted it."""
     for shown in segments_of(node):
         if shown.level == level:
@@ -114,7 +114,7 @@ def remove_segment(node: slicer.vtkMRMLSegmentationNode, level: Level) -> None:
 
 
 def _show_segment(
-    node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment | None, level: Level, piece: Piece, place: str, grid: Grid
+    node: slicer.vtkMRMLSegmentationNode, shown: ShownSegment | None, level: Bone, piece: Piece, place: str, grid: Grid
 ) -> None:
     segmentation = node.GetSegmentation()
     if shown is None:

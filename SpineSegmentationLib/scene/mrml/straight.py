@@ -11,7 +11,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from ...anatomy import Level
+from ...anatomy import BONES, Level
 from ...pictures.straightened import Straightening
 from ...segmentation.mask import paint
 from .active import active_list_kept
@@ -232,9 +232,9 @@ def _colors() -> slicer.vtkMRMLColorTableNode:
     node = slicer.vtkMRMLColorTableNode()
     node.SetName("Vertebrae")
     node.SetTypeToUser()
-    node.SetNumberOfColors(max(Level) + 1)
+    node.SetNumberOfColors(max(BONES.values()) + 1)
     node.SetColor(0, "background", 0, 0, 0, 0)
-    for level in Level:
+    for level in BONES.values():
         node.SetColor(int(level), level.name, *level.color, 1)
     node.SetSaveWithScene(False)
     node.SetHideFromEditors(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...anatomy import COLUMN, Level, may_follow
+from ...anatomy import COLUMN, Bone, Level, may_follow
 from .coordinates import flipped
 from .points import NamedPoint, named_by_neighbours, points_of
 from .record import Record
@@ -64,7 +64,7 @@ def vertebrae_of(record: Record) -> list[Vertebra]:
     return _with_problems(named)
 
 
-def _vertebra(point: NamedPoint, measured: dict[str, dict[str, str]], kept: set[Level]) -> Vertebra:
+def _vertebra(point: NamedPoint, measured: dict[str, dict[str, str]], kept: set[Bone]) -> Vertebra:
     try:
         level: Level | None = Level.parse(point.name)
     except ValueError:
