@@ -215,6 +215,9 @@ class WorkerClient:
 
     def _receive(self, message: dict[str, Any]) -> None:
         if self._running is None or message["id"] != self._running[0]:
+            # The worker sends no mask twice, also of a request that was cancelled when it was done.
+            sent = message.get("memory", {}).get("masks", {})
+            self._masks.update({name: text for name, text in sent.items() if text is not None})
             if message["event"] == "failed":
                 self._log(f"{message['message']}\n")
             return

@@ -18,7 +18,8 @@ from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.session import messages
 from SpineSegmentationLib.session.client import SubprocessTransport, WorkerClient, command
-from SpineSegmentationLib.session.engine import CANCELLED, Events, LocalEngine
+from SpineSegmentationLib.session.engine import CANCELLED, Events, LocalEngine, Update
+from SpineSegmentationLib.session.memory import Memory
 from SpineSegmentationLib.session.state import State
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 from SpineSegmentationLib.voxels import Grid, Voxels, image_of
@@ -281,6 +282,22 @@ def test_answers_to_what_was_cancelled_are_ignored():
     late = {"id": number, "event": "progress", "stage": "labelling", "done": 0, "total": 1, "level": ""}
     transport.output(messages.line(late))
     assert told == [CANCELLED]
+    client.close()
+
+
+def test_masks_of_what_was_cancelled_are_kept():
+    """The worker was done before it heard of the new request, and sends what it has sent as digests alone."""
+    transport, done = Deaf(), []
+    client = WorkerClient(lambda: transport)
+    client.open(VOXELS, "standin")
+    client.run(State(), False, Events())
+    client.run(State(), False, Events(done=done.append))
+    first, second = (message["id"] for message in messages.Lines().feed(transport.written) if message["do"] == "run")
+    update = Update(State(), {}, Grid.of(CT), memory=Memory("scan", {"a": "text"}))
+    transport.output(messages.line({"id": first, "event": "done", **messages.of_update(update)}))
+    assert done == []
+    transport.output(messages.line({"id": second, "event": "done", **messages.of_update(update, masks={"a"})}))
+    assert done[0].memory == update.memory
     client.close()
 
 
