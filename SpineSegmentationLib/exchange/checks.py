@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..anatomy import COLUMN, Level, may_follow
-from ..labelling.sequence import DISTANCE
+from ..labelling.distances import DISTANCE
 from ..segmentation.mask import Piece
 from ..spine import Centroids
 from ..voxels import Grid

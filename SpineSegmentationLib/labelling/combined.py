@@ -22,6 +22,7 @@ from ..numbering import Certainty
 from ..spine import Centroids, SpineBox
 from .anduin import AnduinLabeller
 from .context import ContextReader, Heights
+from .distances import DISTANCE
 from .evidence import Evidence, EvidenceReader
 from .landmarks import landmarks
 from .payer import PayerLabeller
@@ -100,8 +101,10 @@ class CombinedLabeller:
             patch_of = self._hear(ct, heights, candidates)
         column = best_sequence(list(patch_of), self.worth.projections, usual=self.usual)
         bodies = {one.position for one, patch in patch_of.items() if patch.vertebra > 0}
-        sure = np.array([p.position for p in column if p.position in bodies]).reshape(-1, 3)
-        further = beyond(sure, lambda places: self._bodies(ct, box, places))
+        sure = [point for point in column if point.position in bodies]
+        places = np.array([point.position for point in sure]).reshape(-1, 3)
+        expected = np.array([DISTANCE[point.level] for point in sure])
+        further = beyond(places, expected, lambda asked: self._bodies(ct, box, asked))
         if len(further):
             unnamed = np.full(len(COLUMN), 1 / len(COLUMN))
             patch_of |= self._hear(ct, heights, [Candidate(tuple(place), NEUTRAL, unnamed) for place in further])
@@ -121,7 +124,8 @@ class CombinedLabeller:
         certainty = column.numbering.certainty
         if certainty is Certainty.CERTAIN and (not found.anchored or found.against):
             certainty = Certainty.DOUBTFUL
-        verdict = replace(column.numbering, certainty=certainty, evidence=found.phrases)
+        evidence = (*found.phrases, *column.numbering.evidence)
+        verdict = replace(column.numbering, certainty=certainty, evidence=evidence)
         return Centroids(column.points, verdict)
 
     def _hear(self, ct: sitk.Image, heights: Heights, candidates: list[Candidate]) -> dict[Candidate, Evidence]:

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ..anatomy import COLUMN, S1, Level
 from ..spine import Centroid, Centroids, rounded
-from .distances import BETWEEN_PEOPLE, DISTANCE, LAST, WITHIN_PERSON, score
+from .distances import BETWEEN_PEOPLE, DISTANCE, LAST, WITHIN_PERSON, misfits
 from .readings import COLUMNS, KINDS, Kind
-from .verdict import mixed, verdict
+from .rivals import rival
+from .steps import FARTHEST, steps
+from .verdict import against, beside, mixed, verdict
 
-OVERLOOKED = 3.5  # cost (nats) of a vertebra that no candidate shows
 NEXT = (0.6, 1.5)  # of the usual distance: where S1 lies below the last vertebra
-FARTHEST = 6  # candidates that may lie between two of the chain
 UNUSUAL = 1e4  # cost of what cannot be
 SHARPNESS = 0.25  # the vertebrae of a scan are judged by one network and err together: four count as one
 
@@ -49,33 +48,6 @@ class Candidate:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "position", rounded(self.position))
-
-
-class Steps(NamedTuple):
-    """Steps down a column, as arrays: from and to which member, their cost in nats, the expected distance in mm."""
-
-    upper: np.ndarray
-    lower: np.ndarray
-    cost: np.ndarray
-    length: np.ndarray
-
-
-@cache
-def _steps(kind: Kind) -> Steps:
-    """The steps of a kind of column, from one vertebra to the next or over one."""
-    ranks, alike = kind.ranks[:-1], kind.alike
-    length = np.cumsum([0.0, *(DISTANCE[COLUMN[rank]] for rank in ranks)])
-    pairs = [(a, a + reach) for reach in (1, 2) for a in range(len(ranks) - reach)]
-    upper, lower = np.array(pairs).T
-    entered = [ranks[a] == alike[a] and ranks[a + 1 : b + 1] != alike[a + 1 : b + 1] for a, b in pairs]
-    cost = OVERLOOKED * (lower - upper - 1) + kind.cost * np.array(entered)
-    return Steps(upper, lower, cost, length[lower] - length[upper])
-
-
-def _step_scores(upper: Candidate, lower: Candidate, steps: Steps, size: float, spread: float) -> np.ndarray:
-    """Log score of every step between two candidates of a person of the given size (1 is the mean)."""
-    distance = float(np.linalg.norm(np.subtract(upper.position, lower.position)))
-    return score(distance, steps.length * size, spread) - steps.cost
 
 
 def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
@@ -132,34 +104,53 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
         path.append(Found(below))
 
     positions: list[np.ndarray] = []
-    rows: list[np.ndarray | None] = []
+    numbers: list[int | None] = []
     for found in path:
         position = np.array(chain[found.candidate].position, float)
         if found.overlooked:
             positions.append(positions[-1] + found.overlooked * (position - positions[-1]))
-            rows.append(None)
+            numbers.append(None)
         positions.append(position)
-        rows.append(unary[found.candidate])
+        numbers.append(found.candidate)
+    rows = [None if number is None else unary[number] for number in numbers]
     numbering, confidences = verdict(rows, np.array(positions), size, spread, usual=usual)
-    if len(numbering.readings[0].levels) < len(positions):
-        *positions, sacrum = positions
-        numbering = replace(numbering, sacrum=tuple(sacrum))
+    levels = numbering.readings[0].levels
+    ranks = [*(level.rank for level in levels), S1][: len(positions)]
+    all_places = np.array([one.position for one in chain])
+    better = rival(all_places, unary, np.array(positions), np.array(ranks), kinds, size, spread)
+    numbering, confidences = beside(numbering, confidences, better)
+    named, below_it = positions[: len(levels)], positions[len(levels) :]
+    numbering = against(numbering, misfits(levels, np.array(named), size, spread))
+    numbering = against(numbering, _left_out(chain, unary, path[-1].candidate, levels[-1], size))
+    if below_it:
+        numbering = replace(numbering, sacrum=tuple(below_it[0]))
     points = [
         Centroid(level, tuple(position), confidence / (1 if row is not None else 2))
-        for level, position, confidence, row in zip(
-            numbering.readings[0].levels, positions, confidences, rows, strict=False
-        )
+        for level, position, confidence, row in zip(levels, named, confidences, rows, strict=False)
     ]
     return Centroids(tuple(points), numbering)
 
 
+def _left_out(chain: list[Candidate], unary: np.ndarray, last: int, level: Level, size: float) -> list[str]:
+    """Phrases on what is likely a vertebra, and not S1, one step below the last lumbar one that ends the column."""
+    if level not in (Level.L5, Level.L6):
+        return []
+    for i in _next(chain, last, size):
+        if chain[i].probability > 0.5 and unary[i, S1] < 0:
+            return [f"what looks like a vertebra below {level.name} has no name"]
+    return []
+
+
+def _next(chain: list[Candidate], last: int, size: float) -> list[int]:
+    """The candidates one step of L5 below the last vertebra."""
+    places = np.array([one.position for one in chain])
+    away = np.linalg.norm(places - places[last], axis=1) / (DISTANCE[Level.L5] * size)
+    return [i for i in range(last + 1, len(chain)) if NEXT[0] < away[i] < NEXT[1]]
+
+
 def _sacral(chain: list[Candidate], unary: np.ndarray, last: int, size: float) -> int | None:
     """The candidate one step below the last vertebra that is likelier S1 than a vertebra or nothing, None without."""
-    found = {}
-    for i in range(last + 1, len(chain)):
-        away = np.linalg.norm(np.subtract(chain[i].position, chain[last].position))
-        if NEXT[0] < away / (DISTANCE[Level.L5] * size) < NEXT[1] and unary[i, S1] > max(unary[i, :S1].max(), 0.0):
-            found[i] = unary[i, S1]
+    found = {i: unary[i, S1] for i in _next(chain, last, size) if unary[i, S1] > max(unary[i, :S1].max(), 0.0)}
     return max(found, key=lambda i: found[i], default=None)
 
 
@@ -186,18 +177,18 @@ def _solve(
     chain: list[Candidate], unary: np.ndarray, kind: Kind, size: float, spread: float
 ) -> tuple[float, list[Found]]:
     """The score of the best path down a column, and that path: 0 and empty if no candidate is likelier one than not."""
-    steps, ranks, alike = _steps(kind), np.array(kind.ranks[:-1]), np.array(kind.alike[:-1])
+    down, ranks, alike = steps(kind), np.array(kind.ranks[:-1]), np.array(kind.alike[:-1])
     said = np.array([mixed(row, ranks, alike) for row in unary])
     best = said - kind.cost * (ranks != alike)
     back: dict[tuple[int, int], tuple[int, int]] = {}
     for j in range(len(chain)):
         for i in range(max(j - 1 - FARTHEST, 0), j):
-            step_scores = _step_scores(chain[i], chain[j], steps, size, spread)
-            through = best[i, steps.upper] + step_scores + said[j, steps.lower]
-            for better in np.flatnonzero(through > best[j, steps.lower]):
-                if through[better] > best[j, steps.lower[better]]:
-                    best[j, steps.lower[better]] = through[better]
-                    back[j, int(steps.lower[better])] = (i, int(better))
+            step_scores = down.scores(chain[i].position, chain[j].position, size, spread)
+            through = best[i, down.upper] + step_scores + said[j, down.lower]
+            for better in np.flatnonzero(through > best[j, down.lower]):
+                if through[better] > best[j, down.lower[better]]:
+                    best[j, down.lower[better]] = through[better]
+                    back[j, int(down.lower[better])] = (i, int(better))
     j, member = (int(v) for v in np.unravel_index(np.argmax(best), best.shape))
     if best[j, member] <= 0:
         return 0.0, []
@@ -205,7 +196,7 @@ def _solve(
     path: list[Found] = []
     while (j, member) in back:
         i, step = back[j, member]
-        upper, length = int(steps.upper[step]), float(steps.length[step])
+        upper, length = int(down.upper[step]), float(down.length[step])
         between = DISTANCE[COLUMN[ranks[upper]]] / length if member - upper > 1 else 0.0
         path.append(Found(j, length, between))
         j, member = i, upper

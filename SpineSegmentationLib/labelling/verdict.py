@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -31,11 +32,13 @@ class Ways(NamedTuple):
     Attributes:
         ranks: (R, count) in ``COLUMN``, S1 at the end of some; ``looks``: what each may look like, most often its own.
         cost: (R,) in nats, of kinds that are not the usual one where they differ from it.
+        off: (R,) by how many levels lower than named the usual column's middle is taken to look; 0 for other ways.
     """
 
     ranks: NDArray[np.int_]
     looks: NDArray[np.int_]
     cost: NDArray[np.float64]
+    off: NDArray[np.int_]
 
 
 @cache
@@ -49,10 +52,15 @@ def ways(count: int, usual: bool) -> Ways:
             members = slice(start, start + count)
             differs = kind.ranks[members] != kind.alike[members]
             if differs or not kind.cost:
-                found.append((kind.ranks[members], kind.alike[members], kind.cost if differs else 0.0))
-    ranks, seen, cost = zip(*found, strict=True) if found else ((), (), ())
+                usually = kind.ranks == COLUMNS["usual"]
+                off = max(np.sign(np.subtract(kind.alike, kind.ranks)), key=abs) if differs and usually else 0
+                found.append((kind.ranks[members], kind.alike[members], kind.cost if differs else 0.0, off))
+    ranks, seen, cost, offs = zip(*found, strict=True) if found else ((), (), (), ())
     shape = (-1, count)
-    return Ways(np.array(ranks, int).reshape(shape), np.array(seen, int).reshape(shape), np.array(cost, float))
+    return Ways(
+        np.array(ranks, int).reshape(shape), np.array(seen, int).reshape(shape), np.array(cost, float),
+        np.array(offs, int),
+    )  # fmt: skip
 
 
 def mixed(row: NDArray, ranks: Sequence[int] | NDArray[np.int_], alike: Sequence[int] | NDArray[np.int_]) -> NDArray:
@@ -75,7 +83,7 @@ def verdict(
         size, spread: of this person, as :func:`distances.score` expects distances.
         usual: whether to take it that the person has twelve thoracic and five lumbar vertebrae.
     """
-    found, seen, cost = ways(len(rows), usual)
+    found, seen, cost, off = ways(len(rows), usual)
     scores = -cost
     for column, alike, row in zip(found.T, seen.T, rows, strict=True):
         if row is not None:
@@ -95,7 +103,37 @@ def verdict(
     shares = _of_each(found[:, :named], probability)
     best = [Reading(tuple(COLUMN[rank] for rank in way), min(share, 1.0)) for way, share in shares[:2]]
     confidences = [float(min(probability[found[:, i] == rank].sum(), 1.0)) for i, rank in enumerate(shares[0][0])]
-    return Numbering(_certainty(best[0].probability), tuple(best)), confidences
+    numbering = Numbering(_certainty(best[0].probability), tuple(best))
+    mine = probability * (found[:, :named] == shares[0][0]).all(1)
+    looks = [
+        f"most of the column looks one level {where} than it is named"
+        for way, where in ((-1, "higher"), (1, "lower"))
+        if mine[off == way].sum() > 0.5 * mine.sum()
+    ]
+    return against(numbering, looks), confidences
+
+
+def beside(numbering: Numbering, confidences: Sequence[float], rival: float) -> tuple[Numbering, list[float]]:
+    """A verdict and its confidences, once it is known how much better (nats) a column of another number is.
+
+    See :func:`rivals.rival`; it is weighed as another reading would be.
+    """
+    best = numbering.readings[0].probability
+    share = 1 / (1 + best * np.exp(min(rival / TEMPERATURE, 50.0)))
+    readings = tuple(replace(one, probability=float(one.probability * share)) for one in numbering.readings)
+    certainty = _certainty(readings[0].probability, contradicted=bool(numbering.evidence))
+    weighed = replace(numbering, certainty=certainty, readings=readings)
+    nearly = ("with a vertebra more or less among these, other names would fit nearly as well",)
+    return against(weighed, nearly if share < CERTAIN else ()), [float(one * share) for one in confidences]
+
+
+def against(numbering: Numbering, phrases: Sequence[str]) -> Numbering:
+    """A verdict with phrases on what contradicts it: so it is not certain."""
+    if not phrases:
+        return numbering
+    certainty = _certainty(numbering.readings[0].probability, contradicted=True)
+    evidence = (*numbering.evidence, *(f"but {phrase}" for phrase in phrases))
+    return replace(numbering, certainty=certainty, evidence=evidence)
 
 
 def _of_each(found: NDArray[np.int_], probability: NDArray[np.float64]) -> list[tuple[tuple[int, ...], float]]:
@@ -117,7 +155,7 @@ def _one_off(found: NDArray[np.int_], way: NDArray[np.int_]) -> NDArray[np.bool_
     return np.abs(others - mine).min(1) + np.abs(others - mine).max(1) == 2
 
 
-def _certainty(probability: float) -> Certainty:
-    if probability >= CERTAIN:
+def _certainty(probability: float, contradicted: bool = False) -> Certainty:
+    if probability >= CERTAIN and not contradicted:
         return Certainty.CERTAIN
     return Certainty.DOUBTFUL if probability >= DOUBTFUL else Certainty.UNKNOWN

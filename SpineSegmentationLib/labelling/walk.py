@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .distances import TOO_LONG, WITHIN_PERSON, longer
+
 STEPS = (0.75, 0.9, 1.05, 1.2, 1.35)  # places looked at, in steps of the neighbours' distance
 SURE = 2.5  # nats: least log odds of a body to walk on to it
 CLOSE = 0.6  # of a step: nearer than this, it is the same vertebra
-GAP = 1.55  # of the usual step: a longer one has room for another vertebra
 FARTHEST = 8  # steps beyond each end
 ENOUGH = 4  # sure vertebrae that show a way
 
@@ -21,20 +22,21 @@ Ask = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Positions (N, 3) in LPS mm to the log odds (N,) of a body's centre there; -inf outside the box."""
 
 
-def beyond(column: NDArray[np.float64], ask: Ask) -> NDArray[np.float64]:
+def beyond(column: NDArray[np.float64], expected: NDArray[np.float64], ask: Ask) -> NDArray[np.float64]:
     """Positions (M, 3) of bodies that continue a column (N, 3) upwards and downwards or lie in its gaps, LPS mm.
 
     Args:
         column: the sure vertebrae from the head down; fewer than ``ENOUGH`` show no way.
+        expected: (N,) mm from each to the next in the mean person.
         ask: what the patches say.
     """
     if len(column) < ENOUGH:
         return np.zeros((0, 3))
     found: list[NDArray[np.float64]] = []
-    usual = np.linalg.norm(np.diff(column, axis=0), axis=1)
-    for upper, lower, length in zip(column, column[1:], usual, strict=False):
-        near = np.median(usual)
-        if length > GAP * near:
+    lengths = np.linalg.norm(np.diff(column, axis=0), axis=1)
+    steps = expected[:-1] * np.median(lengths / expected[:-1])
+    for upper, lower, length, near in zip(column, column[1:], lengths, steps, strict=False):
+        if np.log(length / near) > TOO_LONG * longer(near, WITHIN_PERSON):
             shares = np.linspace(0, 1, max(round(length / 4), 3))[1:-1]
             places = upper + shares[:, None] * (lower - upper)
             inside = np.minimum(shares, 1 - shares) * length > CLOSE * near

@@ -1,6 +1,7 @@
 """The column chosen among candidates: order, distances, overlooked vertebrae, variants, confidence."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from SpineSegmentationLib.anatomy import COLUMN, STANDARD, Level, may_follow
 from SpineSegmentationLib.labelling import sequence
 from SpineSegmentationLib.labelling.distances import DISTANCE, score
 from SpineSegmentationLib.labelling.readings import KINDS
-from SpineSegmentationLib.labelling.sequence import OVERLOOKED, Candidate, best_sequence
+from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
+from SpineSegmentationLib.labelling.steps import OVERLOOKED
 from SpineSegmentationLib.labelling.verdict import mixed
+from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.spine import Centroids
 
 
@@ -86,8 +89,10 @@ def test_s1_ends_the_column_and_is_no_vertebra():
 @pytest.mark.parametrize("shift", [-1, 1])
 def test_where_s1_is_l5_is_above_it_whatever_the_others_say(shift):
     places, chain, _ = with_sacrum(Level.L5, 9.0, certainty=0.15, shift=shift)
-    assert best_sequence(chain).levels == tuple(places)
-    assert best_sequence(chain[:-1]).levels != tuple(places)
+    named = best_sequence(chain).numbering.readings[0]
+    without = best_sequence(chain[:-1]).numbering.readings
+    assert named.levels == tuple(places)
+    assert sum(one.probability for one in without if one.levels == tuple(places)) < 0.8 * named.probability
 
 
 def test_what_nobody_asked_about_s1_is_a_vertebra():
@@ -144,6 +149,53 @@ def test_an_overlooked_vertebra_is_put_between_its_neighbours_with_low_confidenc
     assert found.levels == tuple(places)
     assert np.linalg.norm(np.subtract(found[Level.T12].position, places[Level.T12])) < 1
     assert found[Level.T12].confidence <= 0.5
+
+
+@pytest.mark.parametrize(("probability", "phrases"), [(0.6, 1), (0.3, 0)])
+def test_a_likely_vertebra_below_l5_that_got_no_name_is_told(probability, phrases):
+    """Of six lumbar vertebrae the sixth was left out: all names are right from above, but the column is not."""
+    places, (*chain, _), below = with_sacrum(Level.L5, 0.0, certainty=0.9)
+    speaks = np.append(np.where([level is Level.L5 for level in COLUMN], 6.0, 0.0), -6.0)
+    sixth = Candidate(below, probability, evidence(Level.L5), speaks, 1.5)
+    told = best_sequence([*chain, sixth], 0.6)
+    assert told.levels == tuple(places)
+    assert told.numbering.evidence.count("but what looks like a vertebra below L5 has no name") == phrases
+
+
+def a_chest_with_a_collapsed_vertebra(loss):
+    """C3 to L5 with all that a column needs to be sure; T5 has lost so much, and its neighbours are nearer."""
+    places = column(Level.C3, Level.L5)
+    drop = loss * DISTANCE[Level.T5]
+    levels = list(places)
+    return [
+        Candidate((0.0, 0.0, z + drop * ((level.rank >= Level.T5.rank) + (level.rank > Level.T5.rank)) / 2), 0.9,
+                  evidence(level, 0.9))
+        for level, (_, _, z) in zip(levels, places.values(), strict=True)
+    ]  # fmt: skip
+
+
+def test_a_collapsed_vertebra_counts():
+    chain = a_chest_with_a_collapsed_vertebra(0.5)
+    found = best_sequence(chain, 0.6)
+    assert found.levels == tuple(column(Level.C3, Level.L5))
+    assert found.numbering.certainty is Certainty.CERTAIN
+
+
+def test_names_are_not_certain_where_a_vertebra_was_passed_over():
+    """All that speaks for T5 is gone: the rest of the column makes do, but cannot be sure."""
+    whole = a_chest_with_a_collapsed_vertebra(0.6)
+    places = column(Level.C3, Level.L5)
+    below = [level for level in places if level.rank > Level.T5.rank]
+    looks = dict(zip(below, [Level.T5, *below], strict=False))
+    chain = [
+        replace(one, levels=evidence(looks.get(level, level), 0.9))
+        for level, one in zip(places, whole, strict=True)
+        if level is not Level.T5
+    ]
+    found = best_sequence(chain, 0.6)
+    assert found.levels == tuple(looks.get(level, level) for level in places if level is not Level.T5)
+    assert found.numbering.certainty is not Certainty.CERTAIN
+    assert "but T4 and T5 lie as far apart as if a vertebra were missing between them" in found.numbering.evidence
 
 
 @pytest.mark.parametrize(

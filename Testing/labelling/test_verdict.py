@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from SpineSegmentationLib.anatomy import S1, Level
+from SpineSegmentationLib.anatomy import S1, STANDARD, Level
 from SpineSegmentationLib.labelling import verdict as module
 from SpineSegmentationLib.labelling.distances import DISTANCE
 from SpineSegmentationLib.labelling.readings import SEEN_OFF, VARIANT
-from SpineSegmentationLib.labelling.verdict import verdict
-from SpineSegmentationLib.numbering import Certainty
+from SpineSegmentationLib.labelling.verdict import against, beside, verdict
+from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
 
 L = Level
 UNUSUAL = 1e4
@@ -63,8 +63,8 @@ def test_l5_and_s1_by_hand():
     assert numbering.readings[0].levels == (L.L5,)
     # L5 above S1, L6 above S1 (looks like L5), L4 above S1 (looks like L5), L5 above L6; all others e^0 at each place.
     rare = np.exp(-VARIANT)
-    ranks, _, cost = module.ways(2, usual=False)
-    weight = dict(zip(map(tuple, ranks.tolist()), np.exp(-cost), strict=False))
+    found = module.ways(2, usual=False)
+    weight = dict(zip(map(tuple, found.ranks.tolist()), np.exp(-found.cost), strict=False))
     assert weight[L.L5.rank, S1] == 1.0 and weight[L.L4.rank, S1] == pytest.approx(rare)
     above = np.exp(5) + rare * np.exp(2)
     others = rare * 2 * (np.exp(2) + 1) * np.exp(3)
@@ -108,8 +108,8 @@ def test_the_probabilities_of_all_readings_sum_to_one():
     rng = np.random.default_rng(0)
     rows = [rng.normal(0, 2, S1 + 1) for _ in range(3)]
     _, confidences = verdict(rows, line(L.T3, L.T4, L.T5), 1.0, 0.17)
-    ranks, _, cost = module.ways(3, False)
-    plain = ranks[cost == 0].tolist()
+    found = module.ways(3, False)
+    plain = found.ranks[found.cost == 0].tolist()
     assert len({tuple(way) for way in plain}) == len(plain)
     assert all(0 < confidence <= 1 for confidence in confidences)
 
@@ -136,3 +136,47 @@ def test_the_neighbours_of_a_reading():
         (L.T12.rank, L.L1.rank, L.L2.rank),
     }
     assert not module._one_off(found, np.array([L.T12.rank, L.T13.rank, L.L1.rank])).any()
+
+
+def test_a_column_elsewhere_is_weighed_as_another_reading_by_hand(monkeypatch):
+    monkeypatch.setattr(module, "TEMPERATURE", 2.0)
+    sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95), Reading((L.T12,), 0.05)))
+    weighed, confidences = beside(sure, [0.96], -2.0)
+    share = 1 / (1 + 0.95 * np.exp(-1.0))
+    assert [one.probability for one in weighed.readings] == pytest.approx([0.95 * share, 0.05 * share])
+    assert confidences == pytest.approx([0.96 * share])
+    assert weighed.certainty is Certainty.DOUBTFUL
+    assert weighed.evidence == ("but with a vertebra more or less among these, other names would fit nearly as well",)
+
+
+def test_a_distant_rival_changes_nothing():
+    sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
+    assert beside(sure, [0.95], -np.inf) == (sure, [0.95])
+    weighed, _ = beside(sure, [0.95], -20.0)
+    assert weighed.certainty is Certainty.CERTAIN and weighed.evidence == ()
+
+
+def test_a_better_rival_leaves_nothing_known():
+    sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
+    assert beside(sure, [0.95], 1e6)[0].certainty is Certainty.UNKNOWN
+
+
+def test_what_speaks_against_a_verdict_takes_its_certainty_and_no_rival_gives_it_back():
+    sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
+    doubted = against(sure, ["L1 and L2 lie far apart"])
+    assert doubted.certainty is Certainty.DOUBTFUL and doubted.evidence == ("but L1 and L2 lie far apart",)
+    assert beside(doubted, [0.95], -np.inf)[0].certainty is Certainty.DOUBTFUL
+    assert against(sure, []) is sure
+
+
+@pytest.mark.parametrize(("step", "where"), [(1, "lower"), (-1, "higher")])
+def test_a_chest_that_looks_one_level_off_is_never_certain(step, where):
+    """The ends of the column decide, and seven in a row disagree: so do they when one above was passed over."""
+    levels = STANDARD[STANDARD.index(L.C5) : STANDARD.index(L.T12)]
+    looks = [STANDARD[STANDARD.index(level) + step * (level.rank >= L.T4.rank)] for level in levels]
+    rows = [says(**{look.name: 4.0 if look.rank >= L.T4.rank else 30.0}) for look in looks]
+    rows[levels.index(L.T3)] = says(T3=30.0)
+    numbering, _ = verdict(rows, line(*levels), 1.0, 0.17)
+    assert numbering.readings[0].levels == levels and numbering.readings[0].probability > module.CERTAIN
+    assert numbering.certainty is Certainty.DOUBTFUL
+    assert numbering.evidence == (f"but most of the column looks one level {where} than it is named",)
