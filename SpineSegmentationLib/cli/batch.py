@@ -74,7 +74,7 @@ class Told:
         if step.done and not step.level:
             # A line for the beginning of a stage is enough.
             return
-        part = f", vertebra {step.done} of {step.total} ({step.level.name})" if step.level else ""
+        part = f", {step.done} of {step.total} ({step.level.title})" if step.level else ""
         self._console.progress(f"{self._about(job)}{step.stage}{part}")
 
     def again(self, outcome: Outcome) -> None:

@@ -55,7 +55,7 @@ def test_segment_writes_everything(called, scan, ct, tmp_path, capsys):
 
     told = capsys.readouterr()
     assert told.out == f"one: T11 T12 L1 -> {tmp_path / 'out' / 'one_seg-vert_msk.nii.gz'}\n"
-    assert "one: segmentation, vertebra 2 of 3 (T12)\n" in told.err
+    assert "one: segmentation, 2 of 3 (T12 vertebra)\n" in told.err
 
 
 def test_a_stage_replaces_the_systems_own(called, monkeypatch, scan, tmp_path, capsys):
