@@ -230,7 +230,7 @@ class Pipeline:
         segmenter: str | None = None,
         assume_usual: bool = False,
     ) -> None:
-        own = named(system)
+        own = named(system, weights)
         self.system = system
         self.stages = System(detector or own.detector, labeller or own.labeller, segmenter or own.segmenter)
         self.device = devices.choose(device)

@@ -12,11 +12,14 @@ FOLDERS = (_HERE.parent / "Resources" / "Models", _HERE / "models")
 REGISTRY = "models.json"
 
 
-def names() -> frozenset[str]:
-    """The names of the registered weights; none without a registry that can be read."""
-    for folder in FOLDERS:
-        try:
-            return frozenset(json.loads((folder / REGISTRY).read_text()))
-        except (OSError, ValueError):
-            continue
-    return frozenset()
+def names(further: Path | None = None) -> frozenset[str]:
+    """The names of the weights registered here and in the folder ``further``; none without a registry to read."""
+    here: frozenset[str] = next((found for folder in FOLDERS if (found := _in(folder))), frozenset())
+    return here | (_in(further) if further else frozenset())
+
+
+def _in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(json.loads((folder / REGISTRY).read_text()))
+    except (OSError, ValueError):
+        return frozenset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import registry
 from .errors import SpineError
@@ -39,10 +40,10 @@ class System:
         """The roles whose stages do not know the sacrum; none where it can be segmented."""
         return tuple(role for role, able in SACRAL.items() if getattr(self, role) != able)
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The weights it needs that this installation does not have."""
-        return tuple(name for name in self.needs if name not in registry.names())
+    def missing(self, weights: Path | None = None) -> tuple[str, ...]:
+        """The weights it needs that neither this installation nor the folder ``weights`` has."""
+        there = registry.names(weights)
+        return tuple(name for name in self.needs if name not in there)
 
 
 _PUBLISHED: dict[str, System] = {
@@ -54,27 +55,41 @@ _PUBLISHED: dict[str, System] = {
     "lessmann": System("lessmann", "lessmann", "lessmann", ("lessmann-segmentation",)),
 }
 
-SYSTEMS: dict[str, System] = {name: system for name, system in _PUBLISHED.items() if not system.missing}
+SYSTEMS: dict[str, System] = {name: system for name, system in _PUBLISHED.items() if not system.missing()}
 """The systems as they were published, and before them the best of their stages together."""
 
-UNTRAINED: dict[str, System] = {name: system for name, system in _PUBLISHED.items() if system.missing}
+UNTRAINED: dict[str, System] = {name: system for name, system in _PUBLISHED.items() if system.missing()}
 """Those that cannot be chosen yet, for nobody has trained their networks in this installation."""
 
 DEFAULT = "combined"
 """The system taken when none is named: the most accurate on the validation scans (docs/results.md)."""
 
 
-def named(name: str) -> System:
+def known(name: str) -> System:
+    """The system of that name, whether or not its weights are there.
+
+    Raises:
+        SpineError: no such system.
+    """
+    system = SYSTEMS.get(name) or UNTRAINED.get(name)
+    if system is None:
+        raise SpineError(f"system {name!r} is unknown; known are {', '.join(SYSTEMS)}")
+    return system
+
+
+def named(name: str, weights: Path | None = None) -> System:
     """The system of that name.
+
+    Args:
+        weights: a folder that ``train`` wrote, whose weights count as there.
 
     Raises:
         SpineError: no such system, or one without weights.
     """
-    if name in SYSTEMS:
-        return SYSTEMS[name]
-    if name in UNTRAINED:
+    system = known(name)
+    if missing := system.missing(weights):
         raise SpineError(
-            f"system {name!r} has no weights here yet ({', '.join(UNTRAINED[name].missing)}); choose "
-            f"{', '.join(SYSTEMS)}, or train it (CONTRIBUTING.md)"
+            f"system {name!r} has no weights here yet ({', '.join(missing)}); choose {', '.join(SYSTEMS)}, or train it "
+            "(CONTRIBUTING.md) and say --weights DIR"
         )
-    raise SpineError(f"system {name!r} is unknown; known are {', '.join(SYSTEMS)}")
+    return system

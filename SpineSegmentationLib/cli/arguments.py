@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..anatomy import Level
 from ..errors import SpineError
-from ..systems import DEFAULT, ROLES, SYSTEMS, named
+from ..systems import DEFAULT, ROLES, SYSTEMS, known
 
 if TYPE_CHECKING:
     from ..exchange.extras import Extras
@@ -40,7 +40,7 @@ def add_shard(parser: argparse.ArgumentParser) -> None:
 
 def _system(name: str) -> str:
     try:
-        named(name)
+        known(name)
     except SpineError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return name
