@@ -1,6 +1,6 @@
 """Names of people with an unusual number of vertebrae: phantoms that training never saw, from the dens to the sacrum.
 
-    python benchmarks/variants.py [--people N] [--output DIR]
+    python benchmarks/variants.py [--people N] [--first SEED] [--collapsed] [--output DIR]
 
 Per variant: the share of right names, columns wholly right, T13 and L6 (or the missing T12) told, and the verdict.
 Written: ``results.json`` and ``results.md``.
@@ -16,7 +16,7 @@ from measuring import markdown, measured, write_results
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.evaluation.metrics import labelling_scores
 from SpineSegmentationLib.numbering import Certainty
-from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+from SpineSegmentationLib.phantom import Fracture, PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.spine import Centroids
 
@@ -27,6 +27,8 @@ VARIANTS = {
     "11 thoracic": {"thoracic": 11, "lumbar": 5},
     "6 lumbar": {"thoracic": 12, "lumbar": 6},
 }
+COLLAPSED = (*(Level[f"T{n}"] for n in range(3, 12)), Level.L1, Level.L2)
+"""Levels of which two have lost 40 to 60 % of their height, if that is asked for."""
 UNUSUAL = (Level.T12, Level.T13, Level.L6)
 TABLE = {
     "variant": ("variant", ""), "people": ("people", "d"), "id_rate": ("id.rate", ".3f"), "worst": ("worst", ".2f"),
@@ -35,9 +37,23 @@ TABLE = {
 }  # fmt: skip
 
 
-def answer(pipeline: Pipeline, seed: int, counts: dict[str, int]) -> tuple[Centroids, Centroids]:
-    """The true and the found names of one person."""
+def collapsed(seed: int) -> tuple[Fracture, ...]:
+    rng = np.random.default_rng(seed)
+    levels = rng.choice(len(COLLAPSED), 2, replace=False)
+    kinds = rng.choice(["wedge", "crush", "biconcave"], 2)
+    return tuple(
+        Fracture(COLLAPSED[level], str(kind), float(rng.uniform(0.4, 0.6)))
+        for level, kind in zip(levels, kinds, strict=True)
+    )
+
+
+def answer(
+    pipeline: Pipeline, seed: int, counts: dict[str, int], fractures: tuple[Fracture, ...] | None
+) -> tuple[Centroids, Centroids]:
+    """The true and the found names of one person, with these fractures or, for None, those that chance gave."""
     person = PhantomSpec.random(seed, field=(190.0, 180.0), **counts)
+    if fractures is not None:
+        person = replace(person, fractures=fractures)
     whole = replace(person, first=Level.C1, last=person.levels[-1], margin=25.0, offset=(0.0, 0.0, 0.0))
     phantom = make_phantom(whole, SPACING)
     box = pipeline.stage("detection")(phantom.ct)
@@ -61,13 +77,17 @@ def row(variant: str, answers: list[tuple[Centroids, Centroids]]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=10, metavar="N")
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("--collapsed", action="store_true", help="two vertebrae of everybody have collapsed")
     parser.add_argument("--output", type=Path, default=Path("runs/variants"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline("combined", "cpu")
     rows = []
     for variant, counts in VARIANTS.items():  # training uses seeds from 1000 on
-        rows.append(row(variant, [answer(pipeline, seed, counts) for seed in range(arguments.people)]))
+        seeds = range(arguments.first, arguments.first + arguments.people)
+        fractures = {seed: collapsed(seed) if arguments.collapsed else None for seed in seeds}
+        rows.append(row(variant, [answer(pipeline, seed, counts, fractures[seed]) for seed in seeds]))
         print(rows[-1], flush=True)
     text = markdown(TABLE, rows)
     (arguments.output / "results.md").write_text(text + "\n")
