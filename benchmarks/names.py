@@ -4,7 +4,8 @@
 
 DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING). Every DIR holds what ``train labelling --system combined --fold
 K/N`` and ``train context --system combined --fold K/N`` wrote: networks, and the cards that say who was left out. Those
-people are detected and named with these networks alone, once with every kind of evidence and with some of it. Beside
+people are detected and named with these networks alone, once with every kind of evidence and with some of it; where
+a fold has no context network, "all" is without it, too. Beside
 the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
 ``results.md``, ``reliability.svg`` and a picture of every view that is not wholly right.
 """
@@ -33,7 +34,7 @@ from SpineSegmentationLib.evaluation.metrics import labelling_scores
 from SpineSegmentationLib.evaluation.pictures import scan_picture
 from SpineSegmentationLib.evaluation.results import ScanResult
 from SpineSegmentationLib.io.values import read_json
-from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller
+from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Worth
 from SpineSegmentationLib.networks.context import ContextNet
 from SpineSegmentationLib.networks.evidence import EvidenceNet
 from SpineSegmentationLib.numbering import Certainty
@@ -112,6 +113,14 @@ def left_out(fold: Path) -> list[str]:
     return [scan for scan in read_json(fold / "combined-labelling.json")["left out"] if scan not in BONES_ONLY]
 
 
+def kinds(fold: Path) -> dict[str, Worth]:
+    """The choices of evidence that the networks of a fold allow."""
+    if (fold / "combined-context.safetensors").exists():
+        return EVIDENCE
+    alone = {name: worth for name, worth in EVIDENCE.items() if not worth.context}
+    return {**alone, "all": replace(WORTH, context=0.0)}
+
+
 def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
     """The pipeline's labeller, with the networks of a fold alone."""
     labeller = pipeline.stage("labelling")
@@ -120,6 +129,8 @@ def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
         (labeller.evidence, "combined-labelling", EvidenceNet),
         (labeller.context, "combined-context", ContextNet),
     ):
+        if not (fold / f"{name}.safetensors").exists():
+            continue
         network = architecture("compact")
         network.load_state_dict({key: value.float() for key, value in load_file(fold / f"{name}.safetensors").items()})
         reader.runners = (Runner(network, torch.device("cpu")),)
@@ -153,11 +164,11 @@ def answers(pipeline: Pipeline, data: Path, fold: Path, output: Path) -> Iterato
             inside = box.intersection(field) if box else None
             candidates = labeller.candidates(image, inside) if inside else []
             heights = labeller.context(image)
-            for evidence, worth in EVIDENCE.items():
+            for evidence, worth in kinds(fold).items():
                 labeller.worth = worth
                 found = labeller.named(image, inside, candidates, heights) if inside else Centroids()
                 answer = Answer(scan, view, evidence, truth, found)
-                if worth is WORTH and not answer.right:
+                if evidence == "all" and not answer.right:
                     (output / f"{scan} {view}.jpg").write_bytes(picture(image, answer))
                 yield answer
 
@@ -238,6 +249,7 @@ def main() -> None:
         off += singly(pipeline, arguments.data, fold)
     single = {"vertebrae": len(off), "right": np.mean(np.equal(off, 0)), "near": np.mean(np.less_equal(off, 1))}
     by_evidence = {name: [one for one in found if one.evidence == name] for name in EVIDENCE}
+    by_evidence = {name: mine for name, mine in by_evidence.items() if mine}
     whole = {name: [one for one in mine if one.view == "whole"] for name, mine in by_evidence.items()}
     best = by_evidence["all"]
     wrong = [
