@@ -27,7 +27,7 @@ from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.pipeline import Pipeline
-from SpineSegmentationLib.segmentation.mask import merge
+from SpineSegmentationLib.segmentation.mask import VertebraMask, merge
 from SpineSegmentationLib.spine import Centroids
 from SpineSegmentationLib.training.subjects import VALIDATION
 
@@ -84,7 +84,11 @@ def phantom_view(seed: int) -> tuple[str, sitk.Image, sitk.Image, Centroids]:
 
 def judge(pipeline: Pipeline, ct: sitk.Image, truth: sitk.Image, centroids: Centroids) -> SegmentationScores:
     """The scores of the masks of these vertebrae, on the grid of the true mask."""
-    masks = pipeline.find(ct, centroids=centroids).masks
+    return scores_of(pipeline.find(ct, centroids=centroids).vertebrae, truth)
+
+
+def scores_of(masks: dict[Level, VertebraMask], truth: sitk.Image) -> SegmentationScores:
+    """The scores of these masks alone, on the grid of the true mask."""
     others = {int(level): 0 for level in Level if level not in masks}
     return segmentation_scores(sitk.ChangeLabel(truth, others), merge(masks, truth))
 
