@@ -22,6 +22,7 @@ from .detection.lessmann import LessmannDetector
 from .detection.mccouat_glocker import McCouatGlockerDetector
 from .detection.payer import PayerDetector
 from .errors import SpineError
+from .grid import Grid
 from .headway import telling
 from .labelling.anduin import AnduinLabeller
 from .labelling.combined import CombinedLabeller
@@ -29,12 +30,13 @@ from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
 from .labelling.payer import PayerLabeller
 from .numbering import Certainty
+from .parts import whole_of
 from .segmentation.anduin import AnduinSegmenter
 from .segmentation.attention import AttentionSegmenter
 from .segmentation.column import Column, Instances
 from .segmentation.confidence import FAILED
 from .segmentation.lessmann import LessmannSegmenter
-from .segmentation.mask import VertebraMask, merge
+from .segmentation.mask import Merger, VertebraMask, paint_part
 from .segmentation.payer import PayerSegmenter
 from .segmentation.plausibility import odd_sizes, sizes
 from .spine import Centroids, Point, SpineBox, rounded
@@ -175,7 +177,8 @@ class Result:
     Attributes:
         box: the spine box in LPS mm; None when no spine was found or centroids were given.
         centroids: LPS mm, from the head down.
-        label_map: uint8 VerSe codes on the grid of the CT.
+        part: the label map, uint8 VerSe codes, where it holds vertebrae (:mod:`parts`).
+        grid: of the CT.
         seconds: wall time of each stage that ran.
         weights: the weights of each stage that ran.
         warnings: what a person should know, one line each.
@@ -186,13 +189,19 @@ class Result:
 
     box: SpineBox | None
     centroids: Centroids
-    label_map: sitk.Image
+    part: sitk.Image
+    grid: Grid
     seconds: dict[str, float] = field(default_factory=dict)
     weights: dict[str, tuple[Weights, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     complete: Mapping[Level, bool] = field(default_factory=dict)
     mask_confidence: Mapping[Level, float] = field(default_factory=dict)
     sacrum: Point | None = None
+
+    @property
+    def label_map(self) -> sitk.Image:
+        """All of the label map, on the grid of the CT; made when it is asked for."""
+        return whole_of(self.part, self.grid)
 
 
 def _named(kind: str, name: str, table: Mapping[str, T]) -> T:
@@ -295,13 +304,13 @@ class Pipeline:
         """
         found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=progress)
         start = time.perf_counter()
-        label_map = merge(found.masks, ct)
+        part = paint_part(Merger(ct).pieces(found.masks), ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
-        odd = odd_sizes(sizes(label_map, found.centroids)) if found.masks else {}
+        odd = odd_sizes(sizes(part, found.centroids)) if found.masks else {}
         warnings = [*found.warnings, *(f"{level.name}: look at its mask, {what} of what its neighbours suggest"
                                        for level, what in odd.items())]  # fmt: skip
-        return Result(found.box, found.centroids, label_map, seconds, found.weights, tuple(warnings), found.complete,
-                      found.mask_confidence, found.sacrum)  # fmt: skip
+        return Result(found.box, found.centroids, part, Grid.of(ct), seconds, found.weights, tuple(warnings),
+                      found.complete, found.mask_confidence, found.sacrum)  # fmt: skip
 
     def find(
         self,

@@ -64,9 +64,29 @@ def _coarse_part(image: sitk.Image, box: SpineBox, spacing: np.ndarray) -> sitk.
     start = np.clip(np.floor(indices.min(0)) - factors, 0, size - factors).astype(int)
     start = np.maximum(start - (start - offset) % factors, offset)
     stop = np.clip(np.ceil(indices.max(0)) + 2 * factors, start + factors, size).astype(int)
-    if np.any(stop - start < size):
-        image = sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist())
-    return sitk.BinShrink(image, factors.tolist()) if np.any(factors > 1) else image
+    if np.any(factors > 1):
+        return _averaged(image, start, stop, factors)
+    return (
+        sitk.RegionOfInterest(image, (stop - start).tolist(), start.tolist()) if np.any(stop - start < size) else image
+    )
+
+
+def _averaged(image: sitk.Image, start: np.ndarray, stop: np.ndarray, factors: np.ndarray) -> sitk.Image:
+    """The part of the image from index ``start`` to before ``stop`` (x,y,z), averaged over whole blocks of voxels.
+
+    Block by block along z, so that there is never a copy of the part.
+    """
+    blocks, slab = (stop - start) // factors, [*(stop - start)[:2].tolist(), int(factors[2])]
+    coarse = sitk.Image(blocks.tolist(), image.GetPixelID())
+    for number in range(blocks[2]):
+        part = sitk.RegionOfInterest(image, slab, (start + [0, 0, number * factors[2]]).tolist())
+        averaged = sitk.BinShrink(part, factors.tolist())
+        if number == 0:
+            coarse.SetSpacing(averaged.GetSpacing())
+            coarse.SetOrigin(averaged.GetOrigin())
+            coarse.SetDirection(averaged.GetDirection())
+        coarse[:, :, number : number + 1] = averaged
+    return coarse
 
 
 def same_grid(a: sitk.Image, b: sitk.Image, tolerance: float = 1e-3) -> bool:

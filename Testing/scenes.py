@@ -9,7 +9,7 @@ import slicer.util
 import vtk
 from slicer import vtkMRMLScene
 
-from SpineSegmentationLib.voxels import Grid
+from SpineSegmentationLib.grid import Grid
 
 
 def _register_conversions() -> None:

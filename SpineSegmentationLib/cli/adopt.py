@@ -221,9 +221,10 @@ def _write(
     from ..exchange.report import adopted_json
     from ..pipeline import Result
     from ..results.outputs import run_json, write_outputs
+    from ..segmentation.mask import paint_part
 
-    label_map = adopted.label_map(scan.image)
-    result = Result(None, adopted.centroids, label_map, warnings=adopted.notes)
+    part = paint_part(adopted.pieces, scan.image)
+    result = Result(None, adopted.centroids, part, adopted.grid, warnings=adopted.notes)
     given = {
         "mask": str(mask),
         "codes": arguments.codes,
@@ -243,5 +244,5 @@ def _write(
     extras = extras_of(arguments)
     if extras.names():
         given["extras"] = extras.names()
-    more = extras.writers(name, scan, label_map, adopted.centroids, made_by, by_hand=True)
+    more = extras.writers(name, scan, part, adopted.centroids, made_by, by_hand=True)
     return write_outputs(arguments.output, name, "segmentation", scan, result, record, more, calibration_of(arguments))

@@ -14,6 +14,7 @@ from typing import Protocol
 
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
+from ..allocator import return_large_blocks
 from ..errors import SpineError
 from . import adopt, apply_review, bids, cohort, demo, detect, evaluate, info, label, phantom, review, segment, train
 from .console import INTERRUPTED, SOME_FAILED, UNUSABLE, Console
@@ -96,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run() -> None:
     """The entry point of the program."""
+    return_large_blocks()
     try:
         code = main()
     except BrokenPipeError:

@@ -154,7 +154,7 @@ class Processor:
             more = order.extras.writers(
                 job.name,
                 open.scan,
-                result.label_map,
+                result.part,
                 result.centroids,
                 f"Spine Segmentation, {order.system}",
                 by_hand=order.centroids is not None,

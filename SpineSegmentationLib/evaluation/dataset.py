@@ -29,12 +29,12 @@ from ..errors import SpineError
 from ..foreign.centres import centre_of
 from ..foreign.fit import fit
 from ..foreign.masks import read_mask as read_foreign_mask
+from ..grid import Grid
 from ..io.formats import extension
 from ..io.image_files import read_volume
 from ..io.values import axis_codes, read_centroids, read_json
 from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids
-from ..voxels import Grid
 from .metrics import label_array
 
 CHALLENGE_AXES = {"ctd": ("I", "P", "L"), "iso-ctd": ("P", "I", "R"), "ctd-iso": ("P", "I", "R")}

@@ -12,9 +12,9 @@ from ..anatomy import Level
 from ..foreign.centres import centre_of
 from ..foreign.fit import fit
 from ..foreign.masks import ForeignMask
+from ..grid import Grid
 from ..segmentation.mask import Piece, common, paint
 from ..spine import Centroid, Centroids
-from ..voxels import Grid
 from .checks import Finding, check
 
 SOFT = 50

@@ -9,10 +9,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..anatomy import COLUMN, Level, may_follow
+from ..grid import Grid
 from ..labelling.distances import DISTANCE
 from ..segmentation.mask import Piece
 from ..spine import Centroids
-from ..voxels import Grid
 
 CRUMB = 0.01
 """Share of a vertebra's voxels up to which pieces apart from the largest go unmentioned."""

@@ -12,16 +12,17 @@ import SimpleITK as sitk
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..grid import Grid
 from ..io.ct import Scan
 from ..io.values import read_json, write_centroids, write_text
-from ..io.writing import write_image
+from ..io.writing import write_part
 from ..measures.column import body_map, measure
+from ..parts import start_of, whole_of
 from ..results.files import MEASUREMENTS, MEASURES, PICTURE, RUN
 from ..results.report import html, write_pdf
 from ..results.transforms import write_transform
 from ..segmentation.mask import Piece, pieces_of
 from ..spine import Centroids
-from ..voxels import Grid
 
 Write = Callable[[Path], None]
 
@@ -81,7 +82,7 @@ class Extras:
         self,
         name: str,
         scan: Scan,
-        label_map: sitk.Image,
+        part: sitk.Image,
         centroids: Centroids,
         made_by: str,
         by_hand: bool = False,
@@ -90,6 +91,7 @@ class Extras:
 
         Args:
             name: of the scan, for the files.
+            part: the label map where it holds vertebrae (:mod:`parts`).
             made_by: what the algorithm is called.
             by_hand: whether a person had a hand in it.
 
@@ -98,14 +100,14 @@ class Extras:
         """
         writers: dict[str, Write] = {}
         if self.dicom_seg or self.dicom_sr:
-            writers |= _dicom(name, scan, label_map, made_by, by_hand, self.dicom_sr)
+            writers |= _dicom(name, scan, part, made_by, by_hand, self.dicom_sr)
         if self.surfaces:
-            writers |= _surfaces(name, label_map, self.surfaces)
+            writers |= _surfaces(name, scan, part, self.surfaces)
         for kind in self.points:
             write = _write_points if kind == "csv" else partial(_write_markups, image=scan.image)
             writers[f"{name}_vertebrae.{kind}"] = partial(write, centroids)
         if self.bodies or self.transforms:
-            writers |= _measured(name, scan, label_map, centroids, self.bodies, self.transforms)
+            writers |= _measured(name, scan, part, centroids, self.bodies, self.transforms)
         for suffix, write_page in (("html", write_text), ("pdf", write_pdf)):
             if self.report if suffix == "html" else self.pdf:
                 writers[f"{name}_report.{suffix}"] = partial(_write_report, name, write_page)
@@ -113,12 +115,12 @@ class Extras:
 
 
 def _measured(
-    name: str, scan: Scan, label_map: sitk.Image, centroids: Centroids, bodies: bool, transforms: bool
+    name: str, scan: Scan, part: sitk.Image, centroids: Centroids, bodies: bool, transforms: bool
 ) -> dict[str, Write]:
-    measures = measure(scan.image, label_map, centroids)
+    measures = measure(scan.image, part, centroids)
     writers: dict[str, Write] = {}
     if bodies:
-        writers[f"{name}_seg-body_msk.nii.gz"] = partial(write_image, body_map(label_map, measures))
+        writers[f"{name}_seg-body_msk.nii.gz"] = partial(write_part, body_map(part, measures), scan.image)
     for vertebra in measures.vertebrae if transforms else ():
         if vertebra.body is not None:
             writers[f"{name}_frame-{vertebra.level.name}.tfm"] = partial(write_transform, vertebra.body.frame.to_lps)
@@ -131,9 +133,7 @@ def _write_report(name: str, write: Callable[[Path, str], None], file: Path) -> 
     write(file, html(name, read_json(measured), read_json(run), picture.read_bytes()))
 
 
-def _dicom(
-    name: str, scan: Scan, label_map: sitk.Image, made_by: str, by_hand: bool, with_report: bool
-) -> dict[str, Write]:
+def _dicom(name: str, scan: Scan, part: sitk.Image, made_by: str, by_hand: bool, with_report: bool) -> dict[str, Write]:
     try:
         from ..dicom.seg import Algorithm, segmentation, write_dicom
         from ..dicom.source import source_of
@@ -142,11 +142,11 @@ def _dicom(
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[dicom]'") from error
 
     source = source_of(scan)
-    if not pieces_of(label_map):
+    if not pieces_of(part):
         # A result without a vertebra is one all the same; a SEG without a segment is none.
         return {}
     algorithm = Algorithm(made_by, "SEMIAUTOMATIC" if by_hand else "AUTOMATIC")
-    made = segmentation(source, label_map, algorithm)
+    made = segmentation(source, whole_of(part, Grid.of(scan.image)), algorithm)
 
     def write_report(file: Path) -> None:
         table = _table(file.with_name(MEASUREMENTS.format(name)))
@@ -177,18 +177,19 @@ def _is_number(cell: str | None) -> bool:
     return True
 
 
-def _surfaces(name: str, label_map: sitk.Image, kind: str) -> dict[str, Write]:
+def _surfaces(name: str, scan: Scan, part: sitk.Image, kind: str) -> dict[str, Write]:
     try:
         from ..results.surfaces import surface_of, write_surface
     except ImportError as error:
         raise SpineError(f"{error.name} is missing; pip install 'SpineSegmentationLib[surfaces]'") from error
 
-    grid = Grid.of(label_map)
+    grid = Grid.of(scan.image)
 
     def write(piece: Piece, file: Path) -> None:
         write_surface(surface_of(piece, grid), file)
 
-    return {f"{name}_{level.name}.{kind}": partial(write, piece) for level, piece in pieces_of(label_map).items()}
+    pieces = pieces_of(part, start_of(part, scan.image))
+    return {f"{name}_{level.name}.{kind}": partial(write, piece) for level, piece in pieces.items()}
 
 
 def _write_markups(centroids: Centroids, file: Path, image: sitk.Image) -> None:

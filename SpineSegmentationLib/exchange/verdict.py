@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..anatomy import COLUMN, Level
+from ..grid import Grid
 from ..numbering import Numbering
 from ..segmentation.mask import Piece
 from ..spine import Centroids
-from ..voxels import Grid
 from .checks import Finding
 
 APART = 15.0

@@ -6,9 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..anatomy import Level
+from ..grid import Grid
 from ..segmentation.mask import Piece
 from ..spine import Point
-from ..voxels import Grid
 
 
 def body_centre(voxels: np.ndarray, spacing: np.ndarray) -> np.ndarray:

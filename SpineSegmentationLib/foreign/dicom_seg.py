@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..grid import Grid
 from ..segmentation.mask import Piece
-from ..voxels import Grid
 from .masks import ForeignMask, ForeignSegment, level_of_segment
 from .names import level_of_code
 from .planes import Plane, frames_of

@@ -9,8 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import SpineError
+from ..grid import Grid
 from ..segmentation.mask import Piece
-from ..voxels import Grid
 from .masks import ForeignMask
 
 

@@ -13,12 +13,12 @@ from scipy import ndimage
 
 from ..anatomy import Level
 from ..errors import SpineError
+from ..grid import Grid
 from ..io.dicom import is_dicom
 from ..io.formats import NIFTI, extension, named_for_itk, nifti_extensions
 from ..io.image_files import read_volume
 from ..io.text_headers import check_intact
 from ..segmentation.mask import Piece
-from ..voxels import Grid
 from .codes import CodeTable, choose
 from .names import level_of_name, level_of_terminology
 

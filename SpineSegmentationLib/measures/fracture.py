@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats are large, and loaded when they are first used
 
 from ..anatomy import Level
 from .heights import Heights
@@ -76,7 +76,8 @@ def grades_of(losses: Sequence[Quantity]) -> tuple[float, ...]:
     The largest of them stays below a border when all do.
     """
     below = [
-        np.prod([stats.norm.cdf(border, one.value, max(one.uncertainty, 1e-6)) for one in losses]) for border in GRADES
+        np.prod([scipy.stats.norm.cdf(border, one.value, max(one.uncertainty, 1e-6)) for one in losses])
+        for border in GRADES
     ]
     return tuple(np.diff([0.0, *below, 1.0]).tolist())
 
@@ -110,7 +111,7 @@ def expected(heights: Mapping[Level, Heights], level: Level, sound: frozenset[Le
     for part in range(3):
         values = np.array([heights[other].all[part].value for other in near])
         error = float(np.mean([heights[other].all[part].uncertainty for other in near])) / np.sqrt(len(near))
-        centre = float(stats.theilslopes(values, offsets).intercept)
+        centre = float(scipy.stats.theilslopes(values, offsets).intercept)
         found.append(Quantity(centre, float(np.hypot(error, SPREAD * centre / np.sqrt(2)))))
     return Heights(*found)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, optimize
+import scipy  # its optimize is large, and loaded when it is first used
+from scipy import ndimage
 
 from .local_mask import LocalMask
 
@@ -33,5 +34,5 @@ def mirror_line(mask: LocalMask) -> tuple[float, float]:
 
     starts = [np.array([angle, shift]) for angle in np.linspace(-REACH, REACH, 11) for shift in (-3.0, 0.0, 3.0)]
     best = min(starts, key=difference)
-    found = optimize.minimize(difference, best, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 1e-4})
+    found = scipy.optimize.minimize(difference, best, method="Nelder-Mead", options={"xatol": 0.1, "fatol": 1e-4})
     return float(np.clip(found.x[0], -REACH - 5, REACH + 5)), float(found.x[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,19 @@ Block = Callable[[int, int, int], nn.Module]
 """What a level of an encoder or decoder does: dims, channels inside, channels outside to a module."""
 
 
+def layers(block: nn.Module) -> Iterator[nn.Module]:
+    """What a block of sequences does, one after the other.
+
+    Called as a whole, it would keep its input till its end; called layer by layer, only what the next layer needs is
+    in memory.
+    """
+    if not isinstance(block, nn.Sequential):
+        yield block
+        return
+    for part in block:
+        yield from layers(part)
+
+
 def unpooled(features: Tensor, factors: int | tuple[int, ...], size: torch.Size | tuple[int, ...]) -> Tensor:
     """Linear up-sampling (N, C, *space) by whole factors, cut to ``size``: where pooling with ceil mode came from.
 
@@ -106,9 +119,12 @@ class Encoder(nn.Module):
         self.pool = POOL[dims](2, ceil_mode=True)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        features = [self.levels[0](image)]
-        for level in self.levels[1:]:
-            features.append(level(self.pool(features[-1])))
+        features: list[Tensor] = []
+        for level in self.levels:
+            current = self.pool(features[-1]) if features else image
+            for layer in layers(level):
+                current = layer(current)
+            features.append(current)
         return features
 
 
@@ -139,7 +155,13 @@ class Decoder(nn.Module):
         )
 
     def forward(self, bottom: Tensor, skips: list[Tensor]) -> Tensor:
+        """Empties ``skips``, so that none stays in memory once it was joined."""
         features = bottom
-        for reduce, convolve, skip in zip(reversed(self.reduce), reversed(self.convolve), reversed(skips), strict=True):
-            features = convolve(torch.cat([unpooled(reduce(features), 2, skip.shape[2:]), skip], 1))
+        for reduce, convolve in zip(reversed(self.reduce), reversed(self.convolve), strict=True):
+            finer = unpooled(reduce(features), 2, skips[-1].shape[2:])
+            # Where convolutions compute in fewer bits, so that they need not copy what is joined.
+            features = torch.cat([finer, skips.pop().to(finer.dtype)], 1)
+            del finer
+            for layer in layers(convolve):
+                features = layer(features)
         return features

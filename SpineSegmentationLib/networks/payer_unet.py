@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks import unpooled
+from .blocks import layers, unpooled
 
 LEAK = 0.1  # slope of the leaky ReLU below zero
 
@@ -80,8 +80,9 @@ class PayerUNet(nn.Module):
             skips.append(level(functional.avg_pool3d(skips[-1], halves[-1], ceil_mode=True)))
         features = skips.pop()
         for level in reversed(self.expand):
-            skip = skips.pop()
-            features = level(torch.cat([unpooled(features, halves.pop(), skip.shape[2:]), skip], 1))
+            features = torch.cat([unpooled(features, halves.pop(), skips[-1].shape[2:]), skips.pop()], 1)
+            for layer in layers(level):
+                features = layer(features)
         return self.head(features)
 
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 from ..anatomy import BONES
 from ..errors import SpineError
 from ..io.formats import named_for_itk
+from ..parts import start_of
 from ..spine import Centroids, Point, SpineBox
 from .lettering import HEIGHT, lettering
 
@@ -68,10 +69,17 @@ def planes(centroids: np.ndarray, scan: SpineBox) -> tuple[Plane, Plane]:
     return plane(1, FRONT, BACK), plane(0, SIDE, SIDE)
 
 
-def look_up(image: sitk.Image, points: np.ndarray, outside: float, order: Literal[0, 1] = 0) -> np.ndarray:
-    """The values of an image at points (..., 3) in LPS mm, nearest (order 0) or linear (order 1)."""
-    to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())
-    index = (points - image.GetOrigin()) @ to_index.T
+def look_up(
+    image: sitk.Image, points: np.ndarray, outside: float, order: Literal[0, 1] = 0, grid: sitk.Image | None = None
+) -> np.ndarray:
+    """The values of an image at points (..., 3) in LPS mm, nearest (order 0) or linear (order 1).
+
+    Args:
+        grid: of which the image is a part. Points half way between two voxels then go to the same one as in the whole.
+    """
+    grid = image if grid is None else grid
+    to_index = np.linalg.inv(np.reshape(grid.GetDirection(), (3, 3)) * grid.GetSpacing())
+    index = (points - grid.GetOrigin()) @ to_index.T - start_of(image, grid)
     coordinates = np.moveaxis(index[..., ::-1], -1, 0)
     array = sitk.GetArrayViewFromImage(image)
     return ndimage.map_coordinates(array, coordinates, order=order, mode="grid-constant", cval=outside)
@@ -82,7 +90,7 @@ def snapshot(ct: sitk.Image, label_map: sitk.Image, centroids: Centroids) -> np.
 
     Args:
         ct: HU.
-        label_map: uint8 VerSe codes.
+        label_map: uint8 VerSe codes on the grid of the CT, or a part of it.
         centroids: LPS mm; those in the picture are marked and named.
     """
     both = [_draw(plane, ct, label_map, centroids) for plane in planes(centroids.positions, SpineBox.of_image(ct))]
@@ -112,7 +120,7 @@ def _draw(plane: Plane, ct: sitk.Image, label_map: sitk.Image, centroids: Centro
     low, high = WINDOW
     grey = np.clip((look_up(ct, plane.points, -1024, order=1).astype(np.float32) - low) / (high - low), 0, 1)
     image = np.repeat(grey[..., None], 3, axis=2)
-    labels = look_up(label_map, plane.points, 0)
+    labels = look_up(label_map, plane.points, 0, grid=ct)
     inner = ndimage.minimum_filter(labels, 3) == ndimage.maximum_filter(labels, 3)
     for level in BONES.values():
         mine = labels == level

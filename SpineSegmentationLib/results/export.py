@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..anatomy import Bone
+from ..grid import Grid
 from ..io.values import write_centroids
-from ..io.writing import write_image
-from ..segmentation.mask import Piece, paint
+from ..io.writing import write_part
+from ..segmentation.mask import Piece, paint_part
 from ..spine import Centroids
-from ..voxels import Grid
 from .surfaces import surface_of, write_surface
 
 
@@ -24,7 +24,7 @@ def write_verse(
     """
     image = grid.image()
     paths = [Path(folder) / f"{name}_seg-vert_msk.nii.gz", Path(folder) / f"{name}_seg-subreg_ctd.json"]
-    write_image(paint(pieces, image), paths[0])
+    write_part(paint_part(pieces, image), image, paths[0])
     write_centroids(centroids, image, paths[1])
     return paths
 

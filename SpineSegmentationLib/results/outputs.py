@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import SpineError
 from ..io.ct import Scan
 from ..io.values import numbering_json, write_centroids, write_json, write_text
-from ..io.writing import write_image
+from ..io.writing import write_image, write_part
 from ..measures.column import measure
 from ..measures.density import Calibration
 from ..measures.details import details
@@ -61,7 +61,7 @@ def write_outputs(
     measured = cache(
         lambda: measure(
             scan.image,
-            result.label_map,
+            result.part,
             result.centroids,
             result.complete,
             calibration,
@@ -77,9 +77,9 @@ def write_outputs(
             elif file == CENTROIDS:
                 write_centroids(result.centroids, scan.image, path)
             elif file == LABEL_MAP:
-                write_image(result.label_map, path)
+                write_part(result.part, scan.image, path)
             elif file == PICTURE:
-                write_picture(snapshot(scan.image, result.label_map, result.centroids), path)
+                write_picture(snapshot(scan.image, result.part, result.centroids), path)
             elif file == MEASUREMENTS:
                 write_text(path, as_csv(vertebra_rows(measured())))
             elif file == MEASURES:

@@ -9,10 +9,10 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import SpineError
+from ..grid import Grid
 from ..io.formats import named_for_itk
 from ..io.values import replacing
 from ..segmentation.mask import Piece
-from ..voxels import Grid
 
 SMOOTHING = 20, 0.1
 """Steps and pass band of the windowed sinc filter: takes the stairs away, keeps processes."""

@@ -10,6 +10,7 @@ import slicer.util
 
 from ..cohort.results import read_result
 from ..errors import SpineError
+from ..grid import Grid
 from ..io.ct import read_ct
 from ..io.image_files import read_label_map
 from ..io.values import read_centroids, read_json
@@ -18,7 +19,6 @@ from ..segmentation.mask import pieces_of
 from ..session.engine import Update
 from ..session.state import State
 from ..spine import SpineBox
-from ..voxels import Grid
 from .mrml.coordinates import FLIP
 from .mrml.record import Record
 from .mrml.result import Result

@@ -10,7 +10,7 @@ from ..io.values import numbering_json, write_text
 from ..pictures.snapshot import snapshot, write_picture
 from ..results.report import html
 from ..results.versions import versions
-from ..segmentation.mask import paint
+from ..segmentation.mask import paint_part
 from ..voxels import image_of
 from .logic import SpineLogic
 from .mrml.result import Result
@@ -42,7 +42,7 @@ def export_report(logic: SpineLogic, result: Result, path: str | Path) -> list[P
     }
     with TemporaryDirectory() as folder:
         picture = Path(folder) / "picture.png"
-        write_picture(snapshot(ct, paint(pieces, ct), centroids), picture)
+        write_picture(snapshot(ct, paint_part(pieces, ct), centroids), picture)
         page = html(name, measured, run, picture.read_bytes())
     write_text(path, page)
     return [Path(path)]

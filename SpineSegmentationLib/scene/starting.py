@@ -9,9 +9,9 @@ from ..errors import SpineError
 from ..exchange.adopt import Adopted, adopt
 from ..exchange.verdict import Verdict, compare
 from ..foreign.codes import table_of
+from ..grid import Grid
 from ..session.engine import Events, Update
 from ..session.state import State
-from ..voxels import Grid
 from .mrml.foreign import foreign_of
 from .mrml.measures import hide_measures
 from .mrml.result import Result

@@ -14,6 +14,8 @@ from scipy import ndimage
 
 from ..anatomy import BONES, Bone
 from ..cache import Cache
+from ..grid import Grid
+from ..parts import Corner, whole_of, with_margin
 from ..resampling import resample
 from ..spine import SpineBox, rounded
 
@@ -34,7 +36,6 @@ BEHIND = 12
 
 Place = tuple[slice, ...]
 B = TypeVar("B", bound=Bone)
-Corner = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,12 +170,16 @@ def _digest(corner: tuple[int, ...], shape: tuple[int, ...], content: np.ndarray
     return hashlib.sha256(header + np.ascontiguousarray(content).tobytes()).hexdigest()
 
 
-def pieces_of(label_map: sitk.Image) -> dict[Bone, Piece]:
-    """The vertebrae of a label map of VerSe codes, from the head down, and the sacrum if it is there."""
+def pieces_of(label_map: sitk.Image, start: Corner = (0, 0, 0)) -> dict[Bone, Piece]:
+    """The vertebrae of a label map of VerSe codes, from the head down, and the sacrum if it is there.
+
+    Args:
+        start: index x,y,z of its first voxel on the grid on which the pieces shall lie.
+    """
     labels = sitk.GetArrayViewFromImage(label_map)
     places = ndimage.find_objects(labels, max_label=max(BONES.values()))
     return {
-        bone: Piece.of(labels[place] == bone, tuple(axis.start for axis in reversed(place)))
+        bone: Piece.of(labels[place] == bone, whole(s + a.start for s, a in zip(start, reversed(place), strict=True)))
         for bone, place in ((bone, places[bone - 1]) for bone in BONES.values())
         if place is not None
     }
@@ -182,11 +187,24 @@ def pieces_of(label_map: sitk.Image) -> dict[Bone, Piece]:
 
 def paint(pieces: Mapping[B, Piece], grid: sitk.Image) -> sitk.Image:
     """The label map of pieces that share no voxel: uint8 codes on the grid of the scan, 0 elsewhere."""
-    labels = np.zeros(grid.GetSize()[::-1], np.uint8)
-    for level, piece in pieces.items():
-        labels[piece.place][piece.voxels] = int(level)
+    return whole_of(paint_part(pieces, grid), Grid.of(grid))
+
+
+def paint_part(pieces: Mapping[B, Piece], grid: sitk.Image) -> sitk.Image:
+    """:func:`paint` where the pieces are and a margin round them (:mod:`parts`); one voxel when there are none."""
+    there = {bone: piece for bone, piece in pieces.items() if piece.bits.size}
+    start, stop = (0, 0, 0), (1, 1, 1)
+    if there:
+        first = np.array([piece.corner for piece in there.values()])
+        last = first + [piece.shape[::-1] for piece in there.values()]
+        start, stop = with_margin(first.min(0), last.max(0), grid)
+    labels = np.zeros(np.subtract(stop, start)[::-1], np.uint8)
+    for bone, piece in there.items():
+        labels[_place(whole(np.subtract(piece.corner, start)), piece.shape)][piece.voxels] = int(bone)
     image = sitk.GetImageFromArray(labels)
-    image.CopyInformation(grid)
+    image.SetSpacing(grid.GetSpacing())
+    image.SetOrigin(grid.TransformIndexToPhysicalPoint(start))
+    image.SetDirection(grid.GetDirection())
     return image
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..anatomy import Bone
 from ..cache import Cache
 from ..errors import SpineError
+from ..grid import Grid
 from ..headway import telling
 from ..segmentation.mask import Piece, paint
-from ..voxels import Grid, Voxels, image_of
+from ..voxels import Voxels, image_of
 from .memory import Memory, scan_of, text_of
 from .state import State
 

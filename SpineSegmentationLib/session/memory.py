@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from ..grid import Grid
 from ..segmentation.mask import VertebraMask
-from ..voxels import Grid
 
 SAME = 1e-3
 """Voxels; a scan that lies as near as this to the one remembered is that."""

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..anatomy import BONES, Bone, Level
+from ..grid import Grid
 from ..io.values import numbering_json, parse_numbering
 from ..segmentation.mask import Piece
 from ..spine import Centroid, Centroids, SpineBox
-from ..voxels import Grid
 from .engine import Update
 from .memory import of_memory, to_memory
 from .state import State

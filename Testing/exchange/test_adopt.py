@@ -15,12 +15,12 @@ from SpineSegmentationLib.exchange.redo import named_as_theirs, redo
 from SpineSegmentationLib.exchange.verdict import compare
 from SpineSegmentationLib.foreign.codes import TABLES
 from SpineSegmentationLib.foreign.masks import ForeignMask, ForeignSegment, from_labels
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.session.state import State
 from SpineSegmentationLib.spine import Centroid, Centroids
-from SpineSegmentationLib.voxels import Grid
 
 
 def adopted(column, labels):

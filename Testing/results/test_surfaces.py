@@ -9,9 +9,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.results.surfaces import FORMATS, surface_of, write_surface
 from SpineSegmentationLib.segmentation.mask import Piece, pieces_of
-from SpineSegmentationLib.voxels import Grid
 
 TURNED = Rotation.from_euler("xyz", [10, 20, -30], degrees=True).as_matrix()
 

@@ -13,13 +13,13 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.exchange.adopt import adopt
 from SpineSegmentationLib.foreign.masks import read_mask
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.io.ct import read_ct
 from SpineSegmentationLib.scene.archiving import INSTANCES, export_seg, images_of
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.segment import LABEL_MAP, oriented
 from SpineSegmentationLib.scene.starting import start_from
 from SpineSegmentationLib.segmentation.mask import Piece
-from SpineSegmentationLib.voxels import Grid
 
 pytest.importorskip("highdicom", reason="highdicom is not installed")
 

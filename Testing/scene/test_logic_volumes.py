@@ -13,11 +13,11 @@ from segmented import CT, FOUND, PIPELINE, brush, fresh, labels, segment_names
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.scene.mrml.result import Result
 from SpineSegmentationLib.scene.mrml.segment import piece_of, segments_of
 from SpineSegmentationLib.scene.mrml.segmentation import grid_of
 from SpineSegmentationLib.scene.mrml.volume import ct_of
-from SpineSegmentationLib.voxels import Grid
 
 
 def test_a_volume_under_a_transform_that_changes(logic, volume):

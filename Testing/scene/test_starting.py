@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.pipeline import SYSTEMS
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.record import Record
@@ -17,7 +18,6 @@ from SpineSegmentationLib.scene.mrml.segment import LABEL_MAP, name_as, oriented
 from SpineSegmentationLib.scene.starting import clear, judge, start_from
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.systems import DEFAULT
-from SpineSegmentationLib.voxels import Grid
 
 LEVELS = (Level.T11, Level.T12, Level.L1)
 

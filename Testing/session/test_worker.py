@@ -15,6 +15,7 @@ from standin_worker import PROGRAM
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.session import messages
 from SpineSegmentationLib.session.client import SubprocessTransport, WorkerClient, command
@@ -22,7 +23,7 @@ from SpineSegmentationLib.session.engine import CANCELLED, Events, LocalEngine, 
 from SpineSegmentationLib.session.memory import Memory
 from SpineSegmentationLib.session.state import State
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
-from SpineSegmentationLib.voxels import Grid, Voxels, image_of
+from SpineSegmentationLib.voxels import Voxels, image_of
 
 standins.install()
 CT = standins.spine_ct()

@@ -11,11 +11,13 @@ import SimpleITK as sitk
 from ...anatomy import Level
 from ...errors import SpineError
 from ...exchange.extras import Extras
+from ...grid import Grid
 from ...io.ct import read_ct
 from ...io.image_files import read_label_map
 from ...io.values import read_centroids, read_json
 from ...measures.density import Calibration
 from ...numbering import Reading
+from ...parts import filled
 from ...pipeline import Result
 from ...results.outputs import write_outputs
 from ...session.state import State
@@ -98,9 +100,9 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         scan = read_ct(result.scan, series=given["series"], force=given["force"])
         old = read_centroids(result.centroids, scan.image)
         new = renamed(old, verdict)
-        label_map = read_label_map(result.label_map)
+        part = filled(read_label_map(result.label_map))
         names = {before: after for before, after in zip(old.levels, new.levels, strict=True) if before != after}
-        changed = sitk.ChangeLabel(label_map, {int(before): int(after) for before, after in names.items()})
+        changed = sitk.ChangeLabel(part, {int(before): int(after) for before, after in names.items()})
         review = {"verdict": verdict.say.value, "reviewer": verdict.reviewer, "time": verdict.time}
         run = {
             **read_json(result.run_file),
@@ -113,7 +115,7 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         algorithm = f"Spine Segmentation, {run['system']}"
         more = extras.writers(result.name, scan, changed, new, algorithm, by_hand=True)
         calibration = Calibration(*given["calibration"]) if given.get("calibration") else None
-        named = Result(None, new, changed)
+        named = Result(None, new, changed, Grid.of(scan.image))
         write_outputs(result.folder, result.name, "segmentation", scan, named, run, more, calibration)
         # Files called after a vertebra: none may keep a name that it has no more.
         for level in set(old.levels) - set(new.levels):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...anatomy import Bone
 from ...cache import Cache
 from ...errors import SpineError
+from ...grid import Grid
 from ...segmentation.mask import Piece
-from ...voxels import Grid
 from .result import Result
 from .segment import LABEL_MAP, ShownSegment, piece_of, resampled_piece_of, segments_of
 from .segmentation import grid_of

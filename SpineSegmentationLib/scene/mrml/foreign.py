@@ -13,7 +13,7 @@ from ...errors import SpineError
 from ...foreign.codes import CodeTable
 from ...foreign.masks import ForeignMask, ForeignSegment, from_labels, level_of_segment
 from ...foreign.names import level_of_terminology
-from ...voxels import Grid
+from ...grid import Grid
 from .coordinates import FLIP, array_of, to_world
 from .segment import LABEL_MAP, piece_of, resampled_piece_of
 from .volume import voxels_of

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...anatomy import Bone
 from ...errors import SpineError
+from ...grid import Grid
 from ...measures.details import rows_of_details
 from ...session import messages
 from ...session.engine import Update
@@ -18,7 +19,7 @@ from ...session.memory import Memory, of_memory, to_memory
 from ...session.state import History, State
 from ...spine import Centroid, Centroids, SpineBox
 from ...systems import DEFAULT
-from ...voxels import Grid, Voxels
+from ...voxels import Voxels
 from .box import box_of, same_box, show_box
 from .coordinates import NEAR
 from .current import CurrentSegments

@@ -11,8 +11,8 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ...anatomy import BONES, SNOMED_CATEGORY, SNOMED_VERTEBRA, Bone
 from ...errors import SpineError
+from ...grid import Grid
 from ...segmentation.mask import Piece, whole
-from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of
 
 TERMINOLOGY = "Segmentation category and type - Spine Segmentation"

@@ -9,9 +9,9 @@ import slicer
 import vtk
 
 from ...anatomy import Bone
+from ...grid import Grid
 from ...segmentation.mask import Piece, whole
 from ...spine import Centroid, Centroids
-from ...voxels import Grid
 from .coordinates import FLIP, array_of, matrix_of, modifying
 from .segment import (
     DIGEST,

@@ -11,6 +11,7 @@ from scenes import add_volume
 from turned import CT, centroids
 
 from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.scene.mrml.segment import (
     TERMINOLOGY,
     ShownSegment,
@@ -24,7 +25,6 @@ from SpineSegmentationLib.scene.mrml.segment import (
 from SpineSegmentationLib.scene.mrml.segmentation import grid_of, restore_segment, show_segments
 from SpineSegmentationLib.segmentation.mask import Piece
 from SpineSegmentationLib.spine import Centroids
-from SpineSegmentationLib.voxels import Grid
 
 GRID = Grid.of(CT)
 

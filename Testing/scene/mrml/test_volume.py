@@ -14,8 +14,8 @@ from turned import CT, rigid
 from vtk.util.numpy_support import numpy_to_vtk
 
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.scene.mrml.volume import ct_of, hardened_copy, is_warped
-from SpineSegmentationLib.voxels import Grid
 
 
 def test_an_oblique_anisotropic_volume_is_the_same_ct(scene):
