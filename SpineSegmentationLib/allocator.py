@@ -10,9 +10,9 @@ import contextlib
 import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BLOCK = 16 << 20
+BLOCK = 12 << 20
 """Bytes from which a block of memory goes back to the system as soon as it is freed. With 1 MiB a network takes
-twice the time, as new memory comes page by page; with these it takes no more (docs/results.md)."""
+twice the time, as new memory comes page by page; with these a few per cent more (docs/results.md)."""
 
 KEPT = 64 << 20
 """Bytes of freed smaller blocks that may be kept for later: glibc's own limit, which goes with the largest block."""

@@ -29,6 +29,8 @@ class VertebraUNet(nn.Module):
         self.head = nn.Conv3d(widths[0], 1, 1)
 
     def forward(self, image: Tensor, gaussian: Tensor) -> Tensor:
-        pairs = zip(self.image(image), self.interest(gaussian), strict=True)
-        *skips, bottom = [torch.cat(pair, 1) for pair in pairs]
+        own, interest = self.image(image), self.interest(gaussian)
+        # From the coarsest level on, and each let go, as the finest is by far the largest.
+        bottom, *skips = [torch.cat([own.pop(), interest.pop()], 1) for _ in range(len(own))]
+        skips.reverse()
         return self.head(self.decoder(bottom, skips))
