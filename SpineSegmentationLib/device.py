@@ -9,7 +9,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from .allocator import return_freed
 from .errors import SpineError
 
 T = TypeVar("T")
@@ -73,15 +72,12 @@ class Runner:
     def __call__(self, compute: Callable[..., T], *inputs: torch.Tensor) -> T:
         """``compute(network, *inputs on the device)``, inputs in channels-last order."""
         try:
-            result = self._run(compute, inputs)
+            return self._run(compute, inputs)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             self.warnings.append(f"the memory of {self.device} is full: went on with the processor, which is slower")
             self._place(torch.device("cpu"))
-            result = self._run(compute, inputs)
-        if self.device.type == "cpu":
-            return_freed()
-        return result
+        return self._run(compute, inputs)
 
     def _run(self, compute: Callable[..., T], inputs: tuple[torch.Tensor, ...]) -> T:
         placed = (value.to(self.device).contiguous(memory_format=self.layout) for value in inputs)

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from . import device as devices
+from .allocator import return_freed
 from .anatomy import SACRUM, Bone, Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
@@ -344,6 +345,8 @@ class Pipeline:
             stage = self.stage(name)
             start = time.perf_counter()
             value = compute(stage)
+            if name != "segmentation":  # a correction is only that, and may not wait
+                return_freed()
             seconds[name] = time.perf_counter() - start
             used[name] = stage.weights
             for runner in stage.runners:

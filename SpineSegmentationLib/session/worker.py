@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..allocator import return_large_blocks
 from ..voxels import Voxels
 from . import messages
 from .engine import Cancelled, Events, LocalEngine, Update
@@ -136,7 +135,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Computes for an application.")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="weights that train wrote, before the shipped ones")
     arguments = parser.parse_args()
-    return_large_blocks()
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     source = sys.stdin.buffer
