@@ -11,6 +11,7 @@ bad masks. Written: ``masks.csv`` with every mask, and ``calibration.svg``.
 
 import argparse
 import csv
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,8 @@ from SpineSegmentationLib.training.subjects import BONES_ONLY
 NOISE = 120.0  # HU
 MISPLACED = (8.0, 20.0)  # mm
 POOR = 0.8  # Dice
-KNOTS = 8
+SHARES = (0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1)
+"""Of the masks, the least sure first, that end where a knot's share ends: few are bad, and these count most."""
 
 View = tuple[str, sitk.Image, sitk.Image, Centroids, Centroids]
 """Set, CT, true mask, true centroids, those that the segmenter is given."""
@@ -68,10 +70,12 @@ def kind_of(scan: str) -> str:
 
 
 def fitted(expected: np.ndarray, dice: np.ndarray) -> list[tuple[float, float]]:
-    """Means of equal shares of the masks, made increasing."""
-    shares = np.array_split(np.argsort(expected), KNOTS)
-    measured = isotonic_regression([dice[share].mean() for share in shares]).x
-    return [(float(expected[share].mean()), float(value)) for share, value in zip(shares, measured, strict=True)]
+    """The increasing function nearest to the masks, at the mean of every share."""
+    order = np.argsort(expected)
+    measured = isotonic_regression(dice[order]).x
+    ends = [round(share * len(order)) for share in SHARES]
+    parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
+    return [(float(expected[order][part].mean()), float(measured[part].mean())) for part in parts]
 
 
 def told(expected: np.ndarray, dice: np.ndarray, calibration: list[tuple[float, float]]) -> str:
