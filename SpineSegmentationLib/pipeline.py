@@ -417,6 +417,8 @@ class Pipeline:
             elif (sure := masks[level].confidence) is not None and sure < FAILED:
                 warnings.append(f"{level.name}: its mask may have failed (confidence {sure:.2f}); look at it")
         drawn = first_sacral if SACRUM in masks else None
+        if drawn:
+            warnings.append("the sacrum's mask is rough on real CT: look at its upper end before you measure to S1")
         return Findings(box, centroids, masks, seconds, used, tuple(warnings), drawn)
 
 
