@@ -1,4 +1,4 @@
-"""The weights of the repository on real CT that no training has seen; skips where that data is not at hand."""
+"""The weights of the repository on real CT, which only the final fit of the names has seen; skips without that data."""
 
 from pathlib import Path
 
