@@ -43,7 +43,8 @@ class IterativeFCN(nn.Module):
 
     All layers have the same number of channels. The compact network begins with a convolution of stride 2 and ends
     with its transpose and a look at the image (``stem`` 2), so that all but two layers work on an eighth of the voxels.
-    The label's ReLU is left out while it learns: once below 0, no gradient would bring it back.
+    The label's ReLU is left out while it learns: once below 0, no gradient would bring it back. ``masks`` (while it
+    learns, too): only the first so many patches get logits of a mask.
     """
 
     WIDTHS = {"paper": (84, 48, 1), "compact": (32, 32, 2)}  # channels, those of the heads, stem
@@ -67,13 +68,13 @@ class IterativeFCN(nn.Module):
         self.label = Compression(channels, heads, 2)
         self.completeness = Compression(channels, heads, 2)
 
-    def forward(self, image: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, memory: Tensor, masks: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         both = torch.cat([image, memory], 1)
         *skips, bottom = self.encoder(self.enter(both))
-        features = self.decoder(bottom, skips)
+        features = self.decoder(bottom[:masks], [skip[:masks] for skip in skips])
         if self.stem > 1:
             finer = unpooled(self.leave(features), self.stem, both.shape[2:])
-            features = self.refine(torch.cat([finer, both], 1))
+            features = self.refine(torch.cat([finer, both[:masks]], 1))
         number = MIDDLE * (1 + self.label(bottom))
         return self.head(features), number if self.training else functional.relu(number), self.completeness(bottom)
 

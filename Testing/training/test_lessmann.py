@@ -51,6 +51,12 @@ def test_the_labelling_error_has_both_norms():
     assert float(error) == pytest.approx((2 + 4 + 0.5 + 0.25) / 2)
 
 
+def test_patches_without_a_vertebra_teach_no_label():
+    error = labelling_error(torch.tensor([20.0, 9.0]), torch.tensor([22.0, 0.0]))
+    assert float(error) == pytest.approx(2 + 4)
+    assert float(labelling_error(torch.tensor([9.0]), torch.tensor([0.0]))) == 0
+
+
 def person(source="phantom", **levels) -> Subject:
     """Blocks of 16 x 24 x 24 voxels of 2 mm, from the head down, 2 voxels apart, within air-free surroundings."""
     labels = np.zeros((18 * len(levels) + 40, 70, 70), np.uint8)
