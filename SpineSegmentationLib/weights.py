@@ -17,6 +17,7 @@ from torch import nn
 
 from .errors import SpineError
 from .io.values import read_json, replacing, write_json
+from .quantising import quantised, restored
 from .registry import FOLDERS, REGISTRY
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -132,7 +133,7 @@ def load(name: str, architecture: type[Network], device: torch.device) -> tuple[
     weights = find(name)
     network = architecture(weights.width)
     try:
-        network.load_state_dict({key: value.float() for key, value in load_file(weights.path).items()})
+        network.load_state_dict(restored(load_file(weights.path)))
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise SpineError(
             f"{weights.path}: the weights do not fit {architecture.__name__}; {error}".splitlines()[0]
@@ -158,13 +159,10 @@ def load_committee(name: str, architecture: type[Network], device: torch.device)
 
 
 def save(network: nn.Module, name: str, width: str, place: Path) -> Weights:
-    """Writes float16 weights to ``place`` and enters them in its registry; whole or not at all."""
+    """Writes quantised weights to ``place`` and enters them in its registry; whole or not at all."""
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{name}.safetensors"
-    tensors = {
-        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for key, value in network.state_dict().items()
-    }
+    tensors = {key: value.contiguous().cpu() for key, value in quantised(network.state_dict()).items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
