@@ -120,7 +120,7 @@ class CombinedLabeller:
         unseen = [
             f"no vertebra was recognised where {level.name} is put" for level in column.levels if level not in seen
         ]
-        found = found._replace(against=(*found.against, *unseen, *open_ends(ct, column)))
+        found = found._replace(against=(*found.against, *unseen, *open_ends(ct, column, sacrum is not None)))
         certainty = column.numbering.certainty
         if certainty is Certainty.CERTAIN and (not found.anchored or found.against):
             certainty = Certainty.DOUBTFUL
@@ -151,18 +151,24 @@ class CombinedLabeller:
         return [joined(one, near(heatmaps, image, one.position)) for one in found]
 
 
-def open_ends(ct: sitk.Image, column: Centroids) -> list[str]:
-    """Phrases on ends of a column beyond which the scan goes on: the next vertebra should have been seen."""
+def open_ends(ct: sitk.Image, column: Centroids, sacrum: bool) -> list[str]:
+    """Phrases on ends of a column beyond which the scan goes on: the next vertebra should have been seen.
+
+    Args:
+        sacrum: whether S1 was found below the column; below L5 or L6 it should have been.
+    """
     phrases = []
     scan = SpineBox.of_image(ct)
-    ends = (("above", column.points, {Level.C1}), ("below", column.points[::-1], {Level.L5, Level.L6}))
-    for where, (end, *others), last in ends:
-        if end.level in last or not others:
+    complete = Level.C1 in column.levels, sacrum
+    ends = (("above", column.points), ("below", column.points[::-1]))
+    for (where, (end, *others)), closed in zip(ends, complete, strict=True):
+        if closed or not others:
             continue
         step = np.subtract(end.position, others[0].position)
         next_one = np.add(end.position, step)
         if scan.contains([np.add(next_one, 0.4 * step)])[0] and _is_tissue(ct, next_one):
-            phrases.append(f"nothing was recognised {where} {end.level.name}, though the scan goes on")
+            missing = "S1 was not" if end.level in (Level.L5, Level.L6) else "nothing was"
+            phrases.append(f"{missing} recognised {where} {end.level.name}, though the scan goes on")
     return phrases
 
 

@@ -142,17 +142,20 @@ def test_a_column_without_a_likely_vertebra_is_none(labeller):
 
 
 @pytest.mark.parametrize(
-    ("upper", "levels", "hu", "expected"),
+    ("upper", "levels", "hu", "sacrum", "expected"),
     [
-        (0.0, (Level.L3, Level.L4), 40, "nothing was recognised below L4, though the scan goes on"),
-        (0.0, (Level.L4, Level.L5), 40, ""),
-        (0.0, (Level.L3, Level.L4), -1000, ""),
-        (-95.0, (Level.C3, Level.C4), 40, "nothing was recognised above C3, though the scan goes on"),
+        (0.0, (Level.L3, Level.L4), 40, False, "nothing was recognised below L4, though the scan goes on"),
+        (0.0, (Level.L3, Level.L4), 40, True, ""),
+        (0.0, (Level.L4, Level.L5), 40, True, ""),
+        (0.0, (Level.L4, Level.L5), 40, False, "S1 was not recognised below L5, though the scan goes on"),
+        (0.0, (Level.L3, Level.L4), -1000, False, ""),
+        (-95.0, (Level.C3, Level.C4), 40, False, "nothing was recognised above C3, though the scan goes on"),
     ],
 )
-def test_ends_beyond_which_the_scan_goes_on(upper, levels, hu, expected):
+def test_ends_beyond_which_the_scan_goes_on(upper, levels, hu, sacrum, expected):
     image = sitk.Image([5, 5, 160], sitk.sitkInt16) + hu
     image.SetOrigin((-2.0, -2.0, -120.0))
     column = Centroids(tuple(Centroid(level, (0, 0, upper - 18.0 * k)) for k, level in enumerate(levels)))
-    found = [phrase for phrase in open_ends(image, column) if not phrase.startswith("nothing was recognised above L")]
+    phrases = open_ends(image, column, sacrum)
+    found = [phrase for phrase in phrases if not phrase.startswith("nothing was recognised above L")]
     assert found == ([expected] if expected else [])
