@@ -36,6 +36,7 @@ from .segmentation.anduin import AnduinSegmenter
 from .segmentation.attention import AttentionSegmenter
 from .segmentation.column import Column, Instances
 from .segmentation.confidence import FAILED
+from .segmentation.dens import dens, joined, without
 from .segmentation.lessmann import LessmannSegmenter
 from .segmentation.mask import Merger, VertebraMask, paint_part
 from .segmentation.payer import PayerSegmenter
@@ -399,9 +400,10 @@ class Pipeline:
             def segment(stage: Segmenter) -> None:
                 within = centroids.positions[scan.contains(centroids.positions)]
                 column = Column(ct, self.stages.segmenter, stage, map(tuple, within.tolist()), known)
+                places = {p.level: p.position for p in centroids if scan.contains(np.array(p.position))[0]}
                 for number, centroid in enumerate(wanted, start=1):
-                    if scan.contains(np.array(centroid.position))[0]:
-                        masks[centroid.level] = column.mask(centroid.position)
+                    if centroid.level in places:
+                        masks[centroid.level] = _mask(column, centroid.level, places, known)
                         show(Findings(box, centroids, dict(masks)))
                     progress(Progress("segmentation", number, total, centroid.level))
                 if first_sacral:
@@ -420,6 +422,19 @@ class Pipeline:
         if drawn:
             warnings.append("the sacrum's mask is rough on real CT: look at its upper end before you measure to S1")
         return Findings(box, centroids, masks, seconds, used, tuple(warnings), drawn)
+
+
+def _mask(column: Column, level: Level, places: Mapping[Level, Point], known: Cache[VertebraMask]) -> VertebraMask:
+    """The mask of a vertebra of the column; where C1 and C2 are there, the dens is C2's."""
+    mask = column.mask(places[level])
+    if level not in (Level.C1, Level.C2) or Level.C1 not in places or Level.C2 not in places:
+        return mask
+    upper, lower = places[Level.C1], places[Level.C2]
+    part = known.get(
+        ("dens", column.key(upper), column.key(lower)),
+        lambda: dens(column.ct, column.mask(upper), column.mask(lower), upper, lower),
+    )
+    return without(mask, part) if level is Level.C1 else joined(mask, part)
 
 
 def _first_sacral(sacrum: bool | Point, centroids: Centroids, seen: SpineBox | None) -> Point | None:
