@@ -1,6 +1,6 @@
 """Accuracy on the validation scans and on held-out phantoms: the numbers of docs/results.md.
 
-    python benchmarks/accuracy.py [DATA] [--phantoms N] [--system NAME] [--labeller NAME ...] [--output DIR]
+    python benchmarks/accuracy.py [DATA] [--phantoms N] [--system NAME] [--weights DIR] [--output DIR]
 
 DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING); without it only phantoms are measured. Phantoms are N random
 people in views that show the skull or the sacrum, and half of them again in random windows, of which some show no
@@ -49,7 +49,7 @@ SCANS = {
     "shift": ("shift", "+d"), "dice": ("Dice", ".2f"), "assd": ("ASSD [mm]", ".2f"), "hd": ("HD [mm]", ".1f"),
     "mixing": ("mixing", ".3f"), "mixing_worst": ("worst", ".3f"), "dice_given": ("Dice, true centroids", ".2f"),
     "assd_given": ("ASSD [mm]", ".2f"), "mixing_given": ("mixing", ".3f"), "mixing_worst_given": ("worst", ".3f"),
-    "box": ("box holds", ""), "seconds": ("seconds", ".1f"),
+    "complete": ("completeness accuracy", ".2f"), "box": ("box holds", ""), "seconds": ("seconds", ".1f"),
 }  # fmt: skip
 LEVELS = {
     "level": ("level", ""), "count": ("vertebrae", "d"), "id_rate": ("id.rate", ".2f"),
@@ -114,6 +114,8 @@ def scan_row(result: ScanResult, given: ScanResult | None, about: dict) -> dict:
     row = {"scan": result.scan, "levels": f"{result.annotated[0].name}-{result.annotated[-1].name}"}
     row |= {key: result.value(key) for key in ("id_rate", "d_mean", "dice", "assd", "hd", "mixing")}
     row["mixing_worst"] = max(result.per_level("mixing").values(), default=float("nan"))
+    stated = list(result.complete.values())
+    row["complete"] = float(np.mean([true == found for true, found in stated])) if stated else float("nan")
     if given is not None:
         row |= {f"{key}_given": given.value(key) for key in ("dice", "assd", "mixing")}
         row["mixing_worst_given"] = max(given.per_level("mixing").values(), default=float("nan"))
@@ -184,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--phantoms", type=int, default=12)
+    parser.add_argument("--weights", type=Path, metavar="DIR", help="weights before the shipped ones")
     parser.add_argument("--output", type=Path, default=Path("runs/accuracy"))
     add_stages(parser)
     arguments = parser.parse_args()
@@ -193,7 +196,7 @@ def main() -> None:
     folders = {AUTOMATIC: output / "automatic", GIVEN: output / "given"}
     for folder in folders.values():
         folder.mkdir()
-    pipeline = pipeline_of(arguments)
+    pipeline = pipeline_of(arguments, arguments.weights)
     about = predict(pipeline, output / "truth", *folders.values())
     evaluation = evaluate(output / "truth", folders, output / "report")
 
