@@ -31,6 +31,7 @@ WHOLE = 0.98  # share of a vertebra that a patch shows if it is called complete
 ANYWHERE = 0.25  # share of the patches that are taken from anywhere, all bone in memory
 START = 0.25  # share of the others with an empty memory, as when the traversal begins
 UNIT = 1000.0  # voxels: the segmentation error is counted in thousands, so that the smaller terms are heard
+COMPLETE = 10.0  # weight of the completeness' error, which is small beside the others and would not be heard
 MASKS = 2  # of the patches in a batch: the heads need many more patches than the mask, which costs most of the work
 
 
@@ -192,7 +193,7 @@ class LessmannTask(Task):
             error / UNIT
             + functional.binary_cross_entropy_with_logits(logits.float(), target)
             + labelling_error(label.float(), numbers)
-            + functional.binary_cross_entropy_with_logits(complete.float(), whole)
+            + COMPLETE * functional.binary_cross_entropy_with_logits(complete.float(), whole)
         )
 
 
