@@ -22,7 +22,8 @@ from .lessmann_sequence import NAMES, likeliest
 from .lessmann_traversal import traverse
 
 RIBS = "lessmann-labelling"  # the rib network is the only one that serves the names alone
-SHOWN = 0.5  # least volume of an incomplete vertebra, relative to the one beside it
+SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
+CRUMB = 0.25  # and of one that the network calls complete
 
 
 class LessmannLabeller:
@@ -85,9 +86,10 @@ class LessmannLabeller:
 def shown_enough(number: int, met: list[Fragment]) -> bool:
     """Whether a vertebra is listed: it is complete, or the scan shows enough of it for a middle of its body.
 
-    The paper lists complete ones alone and leaves it to the application to list others with a flag (section 3.5). Those
-    that are left out did their part in the traversal.
+    Enough is measured by those met just before and after it, two on either side, for crumbs come in pairs; and no
+    crumb is complete, whatever the network says. The paper lists complete ones alone and leaves it to the application
+    to list others with a flag (section 3.5). Those that are left out did their part in the traversal.
     """
-    fragment = met[number]
-    beside = [met[i].mask.sum() for i in (number - 1, number + 1) if 0 <= i < len(met)]
-    return fragment.answer.complete >= 0.5 or bool(fragment.mask.sum() >= SHOWN * max(beside, default=0))
+    beside = [met[i].mask.sum() for i in range(max(number - 2, 0), min(number + 3, len(met))) if i != number]
+    share = met[number].mask.sum() / max(beside, default=met[number].mask.sum())
+    return bool(share >= (CRUMB if met[number].answer.complete >= 0.5 else SHOWN))

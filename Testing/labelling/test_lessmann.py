@@ -8,6 +8,7 @@ from perfect import PerfectNetwork, truth
 from SpineSegmentationLib import pipeline, weights
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection import lessmann as detection
+from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
 from SpineSegmentationLib.labelling import lessmann as labelling
 from SpineSegmentationLib.labelling.lessmann_sequence import likeliest, probabilities, votes
 from SpineSegmentationLib.pipeline import Pipeline
@@ -54,6 +55,26 @@ def test_the_votes_of_ribs_count_three_times():
     numbers = [19.0, 20.0, 20.0]
     assert likeliest(numbers)[0] == (Level.T12, Level.L1, Level.L2)
     assert likeliest([18.0, 19.0, 18.9], [True, True, True])[0][-1] == Level.T12
+
+
+@pytest.mark.parametrize(
+    ("volumes", "complete", "listed"),
+    [
+        ((90, 80, 70), (1.0, 1.0, 1.0), [0, 1, 2]),
+        ((50, 80, 70), (0.1, 0.9, 0.9), [0, 1, 2]),  # cut, but most of it is in view
+        ((80, 70, 4, 3), (0.9, 0.9, 0.6, 0.6), [0, 1]),  # two crumbs, which are as large as each other
+        ((80, 70, 30), (0.9, 0.9, 0.6), [0, 1, 2]),
+        ((80, 70, 30), (0.9, 0.9, 0.4), [0, 1]),
+        ((7,), (0.0,), [0]),
+    ],
+)
+def test_crumbs_are_not_listed(volumes, complete, listed):
+    met = []
+    for volume, chance in zip(volumes, complete, strict=True):
+        mask = np.zeros((100, 1, 1), bool)
+        mask[:volume] = True
+        met.append(Fragment(mask, Answer(mask.astype(float), 20.0, chance), np.zeros(3, int)))
+    assert [n for n in range(len(met)) if labelling.shown_enough(n, met)] == listed
 
 
 def test_soft_voxels_are_cut_off_the_surface_alone():
