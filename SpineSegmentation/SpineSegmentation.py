@@ -63,7 +63,7 @@ METHODS = {
     "anduin": _("Sekuboyina et al. 2021: names from projections of the spine, then one vertebra at a time."),
     "payer": _("Payer et al. 2020: one heatmap per vertebra, then one vertebra at a time."),
     "attention": _("Sekuboyina et al. 2017: an attention-driven network, then one vertebra at a time."),
-    "lessmann": _("Lessmann et al. 2019: one vertebra after the other, down the column."),
+    "lessmann": _("Lessmann et al. 2019: one vertebra after the other, up the column."),
     "mccouat-glocker": _("McCouat and Glocker 2019: names voxel by voxel; slower."),
 }
 """What a person reads about a method."""

@@ -18,6 +18,7 @@ from ..networks.blocks import normalise_hu
 from ..resampling import resample
 from ..spine import Centroids, SpineBox
 from .sequence import Candidate, best_sequence
+from .verdict import unanchored
 
 SPACING = 2.0  # mm
 THRESHOLD = 0.1  # T_l: least probability of a candidate
@@ -84,7 +85,7 @@ class AnduinLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return best_sequence(self.candidates(ct, box), usual=self.usual)
+        return unanchored(best_sequence(self.candidates(ct, box), usual=self.usual))
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """As :func:`candidates`, from the views of the box: first of its middle, then along the column found there."""

@@ -13,13 +13,15 @@ from ..detection.lessmann_patches import Fragment, Lattice
 from ..device import Runner
 from ..networks.blocks import normalise_hu
 from ..networks.lessmann import RibNetwork
+from ..numbering import Certainty, Numbering
 from ..resampling import AIR
 from ..segmentation.column import Column, Instances
 from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
 from ..segmentation.mask import HALF, VertebraMask
 from ..spine import Centroid, Point, SpineBox, rounded
-from .lessmann_sequence import NAMES, likeliest
+from .lessmann_sequence import NAMES, readings
 from .lessmann_traversal import traverse
+from .verdict import unanchored
 
 RIBS = "lessmann-labelling"  # the rib network is the only one that serves the names alone
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
@@ -68,11 +70,17 @@ class LessmannLabeller:
         order = [i for i in range(len(met)) if shown_enough(i, met)][::-DIRECTION][-len(NAMES) :]
         places, met = [places[i] for i in order], [met[i] for i in order]
         thoracic = None if self.ribs is None else [self.bears_ribs(lattice, fragment) for fragment in met]
-        levels, share = likeliest([fragment.answer.label for fragment in met], thoracic)
+        numbers = [fragment.answer.label for fragment in met]
+        named = readings(numbers, thoracic)
         column = Column(ct, NAME, self.segmenter, places, known)
         masks = {column.key(place): column.mask(place) for place in places}
-        points = (Centroid(level, place, share) for level, place in zip(levels, places, strict=True))
-        return Instances(tuple(points), masks=masks)
+        if not named:
+            return Instances(masks=masks)
+        best = named[0]
+        points = (Centroid(level, p, best.probability) for level, p in zip(best.levels, places, strict=True))
+        off = np.mean([abs(NAMES.index(level) + 1 - n) for level, n in zip(best.levels, numbers, strict=True)])
+        said = f"single vertebrae were taken for others, {off:.1f} levels off on average"
+        return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, (said,)), masks=masks))
 
     def bears_ribs(self, lattice: Lattice, fragment: Fragment) -> bool:
         """Whether the rib network takes a vertebra for a thoracic one."""

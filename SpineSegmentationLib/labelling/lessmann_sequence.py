@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..anatomy import STANDARD, Level
+from ..numbering import Reading
 
 NAMES = (*STANDARD, Level.L6)  # numbers 1 to 25: the paper's 24, and a sixth lumbar vertebra
 RIB_VOTES = 3.0  # votes of the first thoracic and of the first cervical vertebra (VerSe paper, section 3.2)
@@ -31,27 +32,25 @@ def votes(thoracic: list[bool] | None, count: int) -> np.ndarray:
     return weights
 
 
-def likeliest(numbers: list[float], thoracic: list[bool] | None = None) -> tuple[tuple[Level, ...], float]:
-    """The names of vertebrae that follow each other, from the head down, and their share of the likelihood, 0..1.
+def readings(numbers: list[float], thoracic: list[bool] | None = None) -> tuple[Reading, ...]:
+    """The likeliest two ways to name vertebrae that follow each other, with their share of the likelihood, 0..1.
 
-    The likelihood of a sequence is the mean probability of its names. Where no sequence is likely at all the one
-    nearest to the numbers is taken, with a share of 0.
+    The likelihood of a sequence is the mean probability of its names. Where no sequence is likely at all those
+    nearest to the numbers are taken, with a share of 0.
 
     Args:
-        numbers: predicted, one per vertebra; at most 25.
+        numbers: predicted, one per vertebra, from the head down; at most 25.
         thoracic: as in :func:`votes`.
     """
     count = len(numbers)
     if count == 0:
-        return (), 0.0
+        return ()
     starts = np.arange(len(NAMES) - count + 1)
     weights = votes(thoracic, count)
     table = np.array([probabilities(number) for number in numbers])
     inner = np.arange(count)
     means = np.array([np.average(table[inner, start + inner], weights=weights) for start in starts])
-    if means.max() > 0:
-        best = int(means.argmax())
-        return NAMES[best : best + count], float(means[best] / means.sum())
-    away = [np.abs(start + 1 + inner - numbers).sum() for start in starts]
-    best = int(np.argmin(away))
-    return NAMES[best : best + count], 0.0
+    away = np.array([np.abs(start + 1 + inner - numbers).sum() for start in starts])
+    order = np.lexsort((away, -means))[:2]
+    shares = means / means.sum() if means.sum() > 0 else means
+    return tuple(Reading(NAMES[start : start + count], float(shares[start])) for start in order)

@@ -21,6 +21,7 @@ from ..spine import Centroid, Centroids, SpineBox
 from .distances import DISTANCE
 from .mccouat_glocker_labels import NUMBER, least_votes, nearest_labels, sparsify
 from .sequence import Candidate
+from .verdict import unanchored
 
 DOUBT = 0.45  # levels: standard deviation of what the votes for one vertebra miss together
 PRIOR = np.array(
@@ -44,7 +45,7 @@ class McCouatGlockerLabeller:
         """The centroids of the vertebrae in the box (LPS mm), each with :func:`agreement` as its confidence."""
         image = resample(ct, self.detector.spacing, box)
         numbers, _ = self.votes(torch.from_numpy(sitk.GetArrayFromImage(image)))
-        return centroids(numbers, image)
+        return unanchored(centroids(numbers, image))
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """As :func:`candidates`, from the votes in the box."""

@@ -18,6 +18,7 @@ from ..resampling import resample
 from ..spine import Centroid, Centroids, SpineBox, rounded
 from . import payer_markov
 from .sequence import Candidate
+from .verdict import unanchored
 
 FIELD = (256.0, 192.0, 192.0)  # mm z,y,x that the network sees at once
 OVERLAP = 0.5  # of parts that follow each other along z; the paper's 3/4 take twice the time
@@ -37,7 +38,7 @@ class PayerLabeller:
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """The centroids of the vertebrae in the box (LPS mm), in the column's order, each with a confidence."""
-        return decode(*self.seen(ct, box))
+        return unanchored(decode(*self.seen(ct, box)))
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """What the heatmaps say of every place where any of them has a maximum, for :mod:`.sequence`."""

@@ -11,19 +11,23 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..anatomy import COLUMN, S1
 from ..numbering import Certainty, Numbering, Reading
+from ..spine import Centroids
 from .distances import DISTANCE, score
 from .readings import COLUMNS, KINDS
 
 TEMPERATURE = 1.25
 OFF_BY_ONE = 0.05  # share of views of people unseen in training that were named one level off as a whole
+UNANCHORED = "no landmark was looked for, neither dens nor ribs nor sacrum: names of this system are never certain"
 CERTAIN, DOUBTFUL = 0.92, 0.6  # least probability of the best reading to be called so
+
+Named = TypeVar("Named", bound=Centroids)
 
 
 class Ways(NamedTuple):
@@ -134,6 +138,19 @@ def against(numbering: Numbering, phrases: Sequence[str]) -> Numbering:
     certainty = _certainty(numbering.readings[0].probability, contradicted=True)
     evidence = (*numbering.evidence, *(f"but {phrase}" for phrase in phrases))
     return replace(numbering, certainty=certainty, evidence=evidence)
+
+
+def unanchored(column: Named) -> Named:
+    """A column that no landmark was looked for, with a verdict that is never certain.
+
+    Networks that agree on names may all be one level off, and be sure of it.
+    """
+    if not len(column):
+        return column
+    mean = float(np.clip(np.mean([point.confidence for point in column]), 0.0, 1.0))
+    verdict = column.numbering or Numbering(Certainty.DOUBTFUL, (Reading(column.levels, mean),))
+    certainty = Certainty.UNKNOWN if verdict.certainty is Certainty.UNKNOWN else Certainty.DOUBTFUL
+    return replace(column, numbering=replace(verdict, certainty=certainty, evidence=(*verdict.evidence, UNANCHORED)))
 
 
 def _of_each(found: NDArray[np.int_], probability: NDArray[np.float64]) -> list[tuple[tuple[int, ...], float]]:

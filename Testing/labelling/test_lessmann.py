@@ -10,7 +10,8 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection import lessmann as detection
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
 from SpineSegmentationLib.labelling import lessmann as labelling
-from SpineSegmentationLib.labelling.lessmann_sequence import likeliest, probabilities, votes
+from SpineSegmentationLib.labelling.lessmann_sequence import probabilities, readings, votes
+from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation import lessmann as segmentation
 from SpineSegmentationLib.segmentation.lessmann import without_soft_surface
@@ -27,14 +28,22 @@ def test_a_number_is_a_probability_of_two_names():
     np.testing.assert_allclose(probabilities(26.5), np.eye(25)[24])
 
 
+def likeliest(numbers, thoracic=None):
+    best = readings(numbers, thoracic)[0]
+    return best.levels, best.probability
+
+
 def test_the_likeliest_sequence_by_hand():
     # As L2 L3 L4 (21, 22, 23): (0.8 + 0.4 + 0.8) / 3; one lower: (0 + 0 + 0.2) / 3; one higher: (0.2 + 0.6 + 0) / 3.
-    levels, share = likeliest([21.2, 22.6, 22.8])
-    assert levels == (Level.L2, Level.L3, Level.L4)
-    assert share == pytest.approx(2.0 / (2.0 + 0.2 + 0.8))
+    best, second = readings([21.2, 22.6, 22.8])
+    assert best.levels == (Level.L2, Level.L3, Level.L4)
+    assert best.probability == pytest.approx(2.0 / (2.0 + 0.2 + 0.8))
+    assert second.levels == (Level.L3, Level.L4, Level.L5)
+    assert second.probability == pytest.approx(0.8 / 3.0)
     # One vertebra that is wrong by three does not draw the others along.
     assert likeliest([19.0, 20.0, 24.0, 22.0])[0] == (Level.T12, Level.L1, Level.L2, Level.L3)
-    assert likeliest([]) == ((), 0.0)
+    assert readings([]) == ()
+    assert len(readings(list(range(1, 26)))) == 1  # only one way to name 25
 
 
 def test_numbers_that_fit_no_sequence_are_named_by_what_is_nearest():
@@ -116,6 +125,9 @@ def test_the_road_gives_names_and_masks(network):
             (labels == level).sum() + network.sizes[level]
         )
     assert all(point.confidence > 0.5 for point in result.centroids)
+    # Never certain: nothing was calibrated.
+    assert result.centroids.numbering.certainty is Certainty.DOUBTFUL
+    assert result.centroids.numbering.readings[0].levels == result.centroids.levels
 
 
 def test_masks_that_the_labeller_found_are_not_computed_again_and_are_those_of_a_fresh_run(network):

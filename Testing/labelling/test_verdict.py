@@ -7,8 +7,9 @@ from SpineSegmentationLib.anatomy import S1, STANDARD, Level
 from SpineSegmentationLib.labelling import verdict as module
 from SpineSegmentationLib.labelling.distances import DISTANCE
 from SpineSegmentationLib.labelling.readings import SEEN_OFF, VARIANT
-from SpineSegmentationLib.labelling.verdict import against, beside, verdict
+from SpineSegmentationLib.labelling.verdict import UNANCHORED, against, beside, unanchored, verdict
 from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
+from SpineSegmentationLib.spine import Centroid, Centroids
 
 L = Level
 UNUSUAL = 1e4
@@ -180,3 +181,18 @@ def test_a_chest_that_looks_one_level_off_is_never_certain(step, where):
     assert numbering.readings[0].levels == levels and numbering.readings[0].probability > module.CERTAIN
     assert numbering.certainty is Certainty.DOUBTFUL
     assert numbering.evidence == (f"but most of the column looks one level {where} than it is named",)
+
+
+def test_names_without_a_landmark_are_never_certain():
+    points = (Centroid(L.T12, (0, 0, 20), 0.9), Centroid(L.L1, (0, 0, 0), 0.7))
+    sure = Numbering(Certainty.CERTAIN, (Reading((L.T12, L.L1), 0.95),), ("ribs",))
+    found = unanchored(Centroids(points, sure))
+    assert found.numbering.certainty is Certainty.DOUBTFUL
+    assert found.numbering.readings == sure.readings
+    assert found.numbering.evidence == ("ribs", UNANCHORED)
+    unknown = unanchored(Centroids(points, Numbering(Certainty.UNKNOWN, sure.readings)))
+    assert unknown.numbering.certainty is Certainty.UNKNOWN
+    alone = unanchored(Centroids(points))
+    assert alone.numbering.certainty is Certainty.DOUBTFUL
+    assert alone.numbering.readings[0].probability == pytest.approx(0.8)
+    assert unanchored(Centroids()).numbering is None
