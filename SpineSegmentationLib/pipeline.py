@@ -304,7 +304,12 @@ class Pipeline:
         Raises:
             SpineError: weights missing or damaged, or as :meth:`require_sacrum`.
         """
-        found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=progress)
+
+        def tell(step: Progress) -> None:
+            return_freed()  # or each part would lie beside what is left of those before it
+            progress(step)
+
+        found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=tell)
         start = time.perf_counter()
         part = paint_part(Merger(ct).pieces(found.masks), ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds

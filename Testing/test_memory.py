@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from SpineSegmentationLib.networks.blocks import Decoder, Encoder
+from SpineSegmentationLib.networks.blocks import Decoder, Encoder, joined
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -99,3 +99,14 @@ def test_networks_let_go_of_what_they_have_used():
         last[1].register_forward_pre_hook(lambda layer, given: seen.append([one() for one in (*joined, seen[0])]))
         assert torch.equal(decoder(bottom, skips), whole)
     assert seen[1] == [None, None, None]
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last_3d])
+def test_what_is_joined_needs_no_copy_in_the_convolution_after_it(order):
+    torch.manual_seed(0)
+    features = torch.rand(1, 6, 2, 3, 4).bfloat16().contiguous(memory_format=order)
+    skip = torch.rand(1, 4, 4, 5, 8)
+    both = joined(features, [skip])
+    finer = torch.nn.functional.interpolate(features, scale_factor=2.0, mode="trilinear")[..., :5, :]
+    assert torch.equal(both, torch.cat([finer, skip.bfloat16()], 1))
+    assert both.is_contiguous(memory_format=order)

@@ -108,6 +108,22 @@ def unpooled(features: Tensor, factors: int | tuple[int, ...], size: torch.Size 
     return larger[place]
 
 
+def joined(features: Tensor, skips: list[Tensor]) -> Tensor:
+    """``features`` up-sampled by two, and behind them the channels of the last of ``skips``, which is taken out.
+
+    In the type and the memory format of the features, or the next convolution would copy all of it; the skip first,
+    so that it is gone when the larger features are made.
+    """
+    last = torch.channels_last if features.ndim == 4 else torch.channels_last_3d
+    order = last if features.is_contiguous(memory_format=last) else torch.contiguous_format
+    own, size = features.shape[1], skips[-1].shape[2:]
+    shape = (len(features), own + skips[-1].shape[1], *size)
+    both = torch.empty(shape, dtype=features.dtype, device=features.device, memory_format=order)
+    both[:, own:] = skips.pop()
+    both[:, :own] = unpooled(features, 2, size)
+    return both
+
+
 class Encoder(nn.Module):
     """Double convolutions with max pooling between them; returns the features of every level, finest first."""
 
@@ -158,10 +174,8 @@ class Decoder(nn.Module):
         """Empties ``skips``, so that none stays in memory once it was joined."""
         features = bottom
         for reduce, convolve in zip(reversed(self.reduce), reversed(self.convolve), strict=True):
-            finer = unpooled(reduce(features), 2, skips[-1].shape[2:])
-            # Where convolutions compute in fewer bits, so that they need not copy what is joined.
-            features = torch.cat([finer, skips.pop().to(finer.dtype)], 1)
-            del finer
+            features = reduce(features)
+            features = joined(features, skips)
             for layer in layers(convolve):
                 features = layer(features)
         return features

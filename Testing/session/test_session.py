@@ -341,3 +341,14 @@ def test_equal_pieces_have_equal_digests():
     tight, wide = Piece.of(array[1:3, 2:4, 1:5], (11, 22, 31)), Piece.of(array, (10, 20, 30))
     assert tight.digest == wide.digest and wide.corner == (11, 22, 31) and wide.voxels.all()
     assert Piece.of(array, (10, 20, 31)).digest != wide.digest
+
+
+def test_freed_memory_goes_back_between_the_masks_of_a_run_and_in_no_correction(session, monkeypatch):
+    before: list[int] = []
+    monkeypatch.setattr(pipeline, "return_freed", lambda: before.append(standins.CALLS["segmentation"]))
+    x, y, z = session.state.centroids[Level.L1].position
+    session.move(Level.L1, (x + 1, y, z))
+    assert standins.CALLS["segmentation"] == 1 and not before
+    standins.CALLS.clear()
+    PIPELINE.run(CT)
+    assert set(before) == {0, 1, 2, 3, 4, 5}
