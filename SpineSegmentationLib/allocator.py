@@ -10,9 +10,9 @@ import contextlib
 import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BLOCK = 12 << 20
+BLOCK = 5 << 20
 """Bytes from which a block of memory goes back to the system as soon as it is freed. With 1 MiB a network takes
-twice the time, as new memory comes page by page; with these a sixth more (docs/results.md), which is why
+twice the time, as new memory comes page by page; with these two fifths more (docs/results.md), which is why
 the worker of a panel, where a person waits for one vertebra, leaves it as it is."""
 
 KEPT = 64 << 20

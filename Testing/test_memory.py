@@ -105,8 +105,8 @@ def test_networks_let_go_of_what_they_have_used():
 def test_what_is_joined_needs_no_copy_in_the_convolution_after_it(order):
     torch.manual_seed(0)
     features = torch.rand(1, 6, 2, 3, 4).bfloat16().contiguous(memory_format=order)
-    skip = torch.rand(1, 4, 4, 5, 8)
-    both = joined(features, [skip])
+    skip, other = torch.rand(1, 4, 4, 5, 8), torch.rand(1, 2, 4, 5, 8)
+    both = joined(features, [skip], [other])
     finer = torch.nn.functional.interpolate(features, scale_factor=2.0, mode="trilinear")[..., :5, :]
-    assert torch.equal(both, torch.cat([finer, skip.bfloat16()], 1))
+    assert torch.equal(both, torch.cat([finer, skip.bfloat16(), other.bfloat16()], 1))
     assert both.is_contiguous(memory_format=order)

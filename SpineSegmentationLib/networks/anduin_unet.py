@@ -30,7 +30,5 @@ class VertebraUNet(nn.Module):
 
     def forward(self, image: Tensor, gaussian: Tensor) -> Tensor:
         own, interest = self.image(image), self.interest(gaussian)
-        # From the coarsest level on, and each let go, as the finest is by far the largest.
-        bottom, *skips = [torch.cat([own.pop(), interest.pop()], 1) for _ in range(len(own))]
-        skips.reverse()
-        return self.head(self.decoder(bottom, skips))
+        bottom = torch.cat([own.pop(), interest.pop()], 1)
+        return self.head(self.decoder(bottom, own, interest))

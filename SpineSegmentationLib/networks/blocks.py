@@ -31,7 +31,8 @@ def batch_normalisation(dims: int, channels: int) -> nn.Module:
 class ChannelExcitation(nn.Module):
     """Spatial squeeze and channel excite (SSCE, Roy et al. 2018): weighs channels by what the whole image holds.
 
-    The spatial mean of every channel passes two fully connected layers and a sigmoid and scales its channel.
+    The spatial mean of every channel passes two fully connected layers and a sigmoid and scales its channel; in place
+    where no gradients are asked for.
     """
 
     def __init__(self, channels: int, reduction: int = 2) -> None:
@@ -43,7 +44,8 @@ class ChannelExcitation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         scale = self.excite(features.flatten(2).mean(2))
-        return features * scale.reshape(*scale.shape, *[1] * (features.ndim - 2))
+        scale = scale.reshape(*scale.shape, *[1] * (features.ndim - 2))
+        return features * scale if torch.is_grad_enabled() else features.mul_(scale)
 
 
 def convolution(
@@ -108,18 +110,22 @@ def unpooled(features: Tensor, factors: int | tuple[int, ...], size: torch.Size 
     return larger[place]
 
 
-def joined(features: Tensor, skips: list[Tensor]) -> Tensor:
-    """``features`` up-sampled by two, and behind them the channels of the last of ``skips``, which is taken out.
+def joined(features: Tensor, *skips: list[Tensor]) -> Tensor:
+    """``features`` up-sampled by two, and behind them the channels of the last of each of ``skips``, which go.
 
-    In the type and the memory format of the features, or the next convolution would copy all of it; the skip first,
-    so that it is gone when the larger features are made.
+    In the type and the memory format of the features, or the next convolution would copy all of it; the skips first,
+    so that they are gone when the larger features are made.
     """
     last = torch.channels_last if features.ndim == 4 else torch.channels_last_3d
     order = last if features.is_contiguous(memory_format=last) else torch.contiguous_format
-    own, size = features.shape[1], skips[-1].shape[2:]
-    shape = (len(features), own + skips[-1].shape[1], *size)
+    own, size = features.shape[1], skips[0][-1].shape[2:]
+    shape = (len(features), own + sum(each[-1].shape[1] for each in skips), *size)
     both = torch.empty(shape, dtype=features.dtype, device=features.device, memory_format=order)
-    both[:, own:] = skips.pop()
+    begin = own
+    for each in skips:
+        end = begin + each[-1].shape[1]
+        both[:, begin:end] = each.pop()
+        begin = end
     both[:, :own] = unpooled(features, 2, size)
     return both
 
@@ -170,12 +176,12 @@ class Decoder(nn.Module):
             block(dims, width + skip, width) for width, skip in zip(widths, skips, strict=True)
         )
 
-    def forward(self, bottom: Tensor, skips: list[Tensor]) -> Tensor:
-        """Empties ``skips``, so that none stays in memory once it was joined."""
+    def forward(self, bottom: Tensor, *skips: list[Tensor]) -> Tensor:
+        """``skips`` of one encoder or more are emptied, so that none stays in memory once it was joined."""
         features = bottom
         for reduce, convolve in zip(reversed(self.reduce), reversed(self.convolve), strict=True):
             features = reduce(features)
-            features = joined(features, skips)
+            features = joined(features, *skips)
             for layer in layers(convolve):
                 features = layer(features)
         return features

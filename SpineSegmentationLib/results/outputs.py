@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
+from ..allocator import return_freed
 from ..errors import SpineError
 from ..io.ct import Scan
 from ..io.values import numbering_json, write_centroids, write_json, write_text
@@ -71,6 +72,7 @@ def write_outputs(
     names = [*(file.format(name) for file in FILES[until]), *more]
     with together(folder, name, names) as temporary:
         for file in FILES[until]:
+            return_freed()
             path = temporary / file.format(name)
             if file == BOX:
                 write_json(path, box_json(result.box))

@@ -64,6 +64,9 @@ def test_channel_excitation_scales_each_channel_by_one_number_of_the_whole_image
     scale = block(features) / features
     expected = block.excite(features.mean((2, 3, 4)))
     torch.testing.assert_close(scale, expected.reshape(1, 4, 1, 1, 1).expand_as(scale))
+    trained = block(features)
+    with torch.inference_mode():
+        assert torch.equal(block(features.clone()), trained)
 
 
 def test_the_ordinal_head_prefers_levels_near_its_position():
