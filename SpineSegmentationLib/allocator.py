@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-BLOCK = 5 << 20
+BLOCK = 7 << 20
 """Bytes from which a block of memory goes back to the system as soon as it is freed. With 1 MiB a network takes
 twice the time, as new memory comes page by page; with these two fifths more (docs/results.md), which is why
 the worker of a panel, where a person waits for one vertebra, leaves it as it is."""

@@ -156,8 +156,10 @@ def train_stage(
     else:
         network = recipe.architecture(width)
     spacing = float(getattr(network, "spacing", recipe.task.spacing))
-    if own_masks is not None and (stage != "segmentation" or shared is None):
-        raise SpineError("--own-masks draws masks on the scans of --shared to train segmentation; give both")
+    if own_masks is not None and not (recipe.task.masks and shared is not None):
+        raise SpineError(
+            "--own-masks draws masks on the scans of --shared, for networks that learn from masks; give both"
+        )
     if final and (fold is not None or shared is None):
         raise SpineError("--final learns from everybody of --shared; give that, and no --fold")
     if member < 1:
