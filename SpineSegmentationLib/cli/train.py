@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--own-masks",
         type=Path,
         metavar="DIR",
-        help="segmentation: learn from masks of the scans of --shared, too; what is not in DIR is drawn and put there",
+        help="learn from masks of the scans of --shared, too; what is not in DIR is drawn and put there",
     )
     parser.add_argument(
         "--corrections", type=Path, metavar="DIR", help="fine-tune the shipped weights on reviewed or corrected results"
