@@ -19,6 +19,8 @@ from ..segmentation.column import Column, Instances
 from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
 from ..segmentation.mask import HALF, VertebraMask
 from ..spine import Centroid, Point, SpineBox, rounded
+from .lessmann_chain import column as chain
+from .lessmann_chain import steps
 from .lessmann_sequence import NAMES, readings
 from .lessmann_traversal import traverse
 from .verdict import unanchored
@@ -66,12 +68,14 @@ class LessmannLabeller:
                 met.append(fragment)
 
         traverse(lattice, self.network, box, DIRECTION, settled)
-        # From the head down; a fragment at the end of the scan may lie lower than the vertebra below it.
-        order = [i for i in range(len(met)) if shown_enough(i, met)][::-DIRECTION][-len(NAMES) :]
+        enough = [i for i in range(len(met)) if shown_enough(i, met)]
+        places, met = [places[i] for i in enough], [met[i] for i in enough]
+        volumes = np.array([fragment.mask.sum() for fragment in met])
+        order = chain(np.array(places).reshape(-1, 3), volumes)[-len(NAMES) :]
         places, met = [places[i] for i in order], [met[i] for i in order]
         thoracic = None if self.ribs is None else [self.bears_ribs(lattice, fragment) for fragment in met]
         numbers = [fragment.answer.label for fragment in met]
-        named = readings(numbers, thoracic)
+        named = readings(numbers, thoracic, steps(np.array(places).reshape(-1, 3), numbers))
         column = Column(ct, NAME, self.segmenter, places, known)
         masks = {column.key(place): column.mask(place) for place in places}
         if not named:

@@ -32,7 +32,9 @@ def votes(thoracic: list[bool] | None, count: int) -> np.ndarray:
     return weights
 
 
-def readings(numbers: list[float], thoracic: list[bool] | None = None) -> tuple[Reading, ...]:
+def readings(
+    numbers: list[float], thoracic: list[bool] | None = None, places: list[int] | None = None
+) -> tuple[Reading, ...]:
     """The likeliest two ways to name vertebrae that follow each other, with their share of the likelihood, 0..1.
 
     The likelihood of a sequence is the mean probability of its names. Where no sequence is likely at all those
@@ -41,16 +43,17 @@ def readings(numbers: list[float], thoracic: list[bool] | None = None) -> tuple[
     Args:
         numbers: predicted, one per vertebra, from the head down; at most 25.
         thoracic: as in :func:`votes`.
+        places: how many names each lies below the first; one after the other unless given, or if they are too many.
     """
     count = len(numbers)
     if count == 0:
         return ()
-    starts = np.arange(len(NAMES) - count + 1)
+    inner = np.arange(count) if places is None or places[-1] >= len(NAMES) else np.array(places)
+    starts = np.arange(len(NAMES) - int(inner[-1]))
     weights = votes(thoracic, count)
     table = np.array([probabilities(number) for number in numbers])
-    inner = np.arange(count)
-    means = np.array([np.average(table[inner, start + inner], weights=weights) for start in starts])
+    means = np.array([np.average(table[np.arange(count), start + inner], weights=weights) for start in starts])
     away = np.array([np.abs(start + 1 + inner - numbers).sum() for start in starts])
     order = np.lexsort((away, -means))[:2]
     shares = means / means.sum() if means.sum() > 0 else means
-    return tuple(Reading(NAMES[start : start + count], float(shares[start])) for start in order)
+    return tuple(Reading(tuple(NAMES[start + n] for n in inner), float(shares[start])) for start in order)
