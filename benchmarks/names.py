@@ -3,10 +3,10 @@
     python benchmarks/names.py DATA --folds DIR... [--output DIR]
 
 DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING). Every DIR holds what ``train labelling --system combined --fold
-K/N`` and ``train context --system combined --fold K/N`` wrote: networks, and the cards that say who was left out. Those
-people are detected and named with these networks alone, once with every kind of evidence and with some of it; where
-a fold has no context network, "all" is without it, too. Beside
-the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
+K/N`` (one network, or several by ``--member``) and ``train context --system combined --fold K/N`` wrote, and the cards
+that say who was left out. Those people are detected and named with these networks alone, once with every kind of
+evidence and with some of it; where a fold has no context network, "all" is without it, too. Beside the share of right
+names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
 ``results.md``, ``reliability.svg`` and a picture of every view that is not wholly right.
 """
 
@@ -22,9 +22,10 @@ import SimpleITK as sitk
 import torch
 from matplotlib.figure import Figure
 from measuring import markdown, measured, write_results
-from robustness import windows
+from robustness import FIELD, narrow, windows
 from safetensors.torch import load_file
 from scipy.stats import binomtest
+from torch import nn
 
 from SpineSegmentationLib.device import Runner
 from SpineSegmentationLib.evaluation.confidence import area_under_curve
@@ -39,6 +40,7 @@ from SpineSegmentationLib.networks.context import ContextNet
 from SpineSegmentationLib.networks.evidence import EvidenceNet
 from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.quantising import restored
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 from SpineSegmentationLib.training.subjects import BONES_ONLY, read_points
 
@@ -100,12 +102,13 @@ class Answer:
 
 
 def views_of(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
-    """The scan, and windows of it with and without a landmark."""
+    """The scan, windows of it with and without a landmark, and a narrow field of view."""
     yield "whole", ct
     for landmark in (True, False):
         rng = np.random.default_rng([seed, landmark])
         for window in itertools.islice(windows(ct, truth, rng, landmark), WINDOWS):
             yield f"window {'with' if landmark else 'without'} a landmark", window
+    yield f"field of view of {FIELD:g} mm", narrow(ct, truth, FIELD)
 
 
 def left_out(fold: Path) -> list[str]:
@@ -121,6 +124,12 @@ def kinds(fold: Path) -> dict[str, Worth]:
     return {**alone, "all": replace(WORTH, context=0.0)}
 
 
+def read(file: Path, network: nn.Module) -> nn.Module:
+    """The network with the weights of a file that ``train`` wrote."""
+    network.load_state_dict(restored(load_file(file)))
+    return network
+
+
 def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
     """The pipeline's labeller, with the networks of a fold alone."""
     labeller = pipeline.stage("labelling")
@@ -129,11 +138,9 @@ def use(pipeline: Pipeline, fold: Path) -> CombinedLabeller:
         (labeller.evidence, "combined-labelling", EvidenceNet),
         (labeller.context, "combined-context", ContextNet),
     ):
-        if not (fold / f"{name}.safetensors").exists():
-            continue
-        network = architecture("compact")
-        network.load_state_dict({key: value.float() for key, value in load_file(fold / f"{name}.safetensors").items()})
-        reader.runners = (Runner(network, torch.device("cpu")),)
+        committee = [read(file, architecture("compact")) for file in sorted(fold.glob(f"{name}*.safetensors"))]
+        if committee:
+            reader.runners = tuple(Runner(network, torch.device("cpu")) for network in committee)
     return labeller
 
 
@@ -261,7 +268,10 @@ def main() -> None:
     ]  # fmt: skip
     tables = {
         "Whole scans": (TABLE, [row(name, mine) for name, mine in whole.items()]),
-        "Whole scans and windows": (TABLE, [row(name, mine) for name, mine in by_evidence.items()]),
+        "Whole scans, windows and narrow fields of view": (
+            TABLE,
+            [row(name, mine) for name, mine in by_evidence.items()],
+        ),
         "Patches alone, at true centroids": (SINGLE, [single]),
         "Reliability of the verdict": (RELIABILITY, reliability(best)),
         "Not wholly right, all evidence": (WRONG, wrong),
