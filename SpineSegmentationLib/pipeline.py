@@ -27,6 +27,7 @@ from .grid import Grid
 from .headway import telling
 from .labelling.anduin import AnduinLabeller
 from .labelling.combined import CombinedLabeller
+from .labelling.further import named_further
 from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
 from .labelling.payer import PayerLabeller
@@ -292,7 +293,8 @@ class Pipeline:
 
         Args:
             ct: 3D, HU.
-            box: replaces detection. A box that misses the scan finds nothing.
+            box: replaces detection. A box that misses the scan finds nothing. Where detection ends too early its box is
+                made longer (:mod:`labelling.further`); this one is not.
             centroids: replace detection and labelling.
             only: segment these levels alone (the centroids still hold all).
             until: the last stage to run: ``"detection"``, ``"labelling"`` or ``"segmentation"``.
@@ -364,6 +366,7 @@ class Pipeline:
         if centroids is not None and not centroids:
             warnings.append("the centroids given hold no vertebra: nothing to segment")
         if centroids is None:
+            detected = box is None
             if box is None:
                 box = timed("detection", 1, lambda detect: detect(ct))
                 if box is None:
@@ -378,11 +381,16 @@ class Pipeline:
                 inside = box.intersection(scan)
                 assert inside is not None  # a box that misses the scan was told above
 
-                def named(label: Labeller, inside: SpineBox = inside) -> Centroids:
+                def named(label: Labeller, inside: SpineBox = inside) -> tuple[SpineBox, Centroids]:
                     with telling(lambda share: progress(Progress("labelling", int(100 * share), 100))):
-                        return label(ct, inside)
+                        column = label(ct, inside)
+                    if not detected:
+                        return inside, column
+                    with telling(lambda share: progress(Progress("labelling", 100, 100))):
+                        return named_further(lambda longer: label(ct, longer), inside, column, scan)
 
-                centroids = timed("labelling", 1, named)
+                seen, centroids = timed("labelling", 1, named)
+                box = seen if detected else box
                 if isinstance(centroids, Instances):
                     for key, mask in centroids.masks.items():
                         known.put(key, mask)

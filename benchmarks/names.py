@@ -13,8 +13,9 @@ names: whether the verdict on the numbering can be relied on. Written: ``results
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from SpineSegmentationLib.evaluation.pictures import scan_picture
 from SpineSegmentationLib.evaluation.results import ScanResult
 from SpineSegmentationLib.io.values import read_json
 from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Worth
+from SpineSegmentationLib.labelling.further import named_further
 from SpineSegmentationLib.networks.context import ContextNet
 from SpineSegmentationLib.networks.evidence import EvidenceNet
 from SpineSegmentationLib.numbering import Certainty
@@ -152,6 +154,13 @@ def picture(image: sitk.Image, answer: Answer) -> bytes:
     return scan_picture(image, Annotation(centroids=answer.truth), Annotation(centroids=answer.found), result)
 
 
+def labelling(labeller: CombinedLabeller, image: sitk.Image) -> Callable[[SpineBox], Centroids]:
+    """Names the column in a box; what does not depend on the choice of evidence is computed once."""
+    heights = labeller.context(image)
+    candidates = cache(partial(labeller.candidates, image))
+    return lambda box: labeller.named(image, box, candidates(box), heights)
+
+
 def answers(pipeline: Pipeline, data: Path, fold: Path, output: Path) -> Iterator[Answer]:
     """Every view of everybody whom the networks of a fold had not learnt from, by every choice of evidence.
 
@@ -168,12 +177,10 @@ def answers(pipeline: Pipeline, data: Path, fold: Path, output: Path) -> Iterato
             seen = field.contains(whole.positions)
             truth = whole.only(point.level for point, shown in zip(whole, seen, strict=True) if shown)
             box = pipeline.stage("detection")(image)
-            inside = box.intersection(field) if box else None
-            candidates = labeller.candidates(image, inside) if inside else []
-            heights = labeller.context(image)
+            label = labelling(labeller, image)
             for evidence, worth in kinds(fold).items():
                 labeller.worth = worth
-                found = labeller.named(image, inside, candidates, heights) if inside else Centroids()
+                found = named_further(label, box, label(box), field)[1] if box else Centroids()
                 answer = Answer(scan, view, evidence, truth, found)
                 if evidence == "all" and not answer.right:
                     (output / f"{scan} {view}.jpg").write_bytes(picture(image, answer))

@@ -56,8 +56,7 @@ def answer(
         person = replace(person, fractures=fractures)
     whole = replace(person, first=Level.C1, last=person.levels[-1], margin=25.0, offset=(0.0, 0.0, 0.0))
     phantom = make_phantom(whole, SPACING)
-    box = pipeline.stage("detection")(phantom.ct)
-    return phantom.centroids, pipeline.stage("labelling")(phantom.ct, box) if box else Centroids()
+    return phantom.centroids, pipeline.find(phantom.ct, until="labelling").centroids
 
 
 def row(variant: str, answers: list[tuple[Centroids, Centroids]]) -> dict:
