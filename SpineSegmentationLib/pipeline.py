@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from . import device as devices
-from .allocator import return_freed
+from .allocator import LARGE, return_freed
 from .anatomy import SACRUM, Bone, Level
 from .cache import Cache
 from .detection.anduin import AnduinDetector
@@ -308,7 +308,7 @@ class Pipeline:
         """
 
         def tell(step: Progress) -> None:
-            return_freed()  # or each part would lie beside what is left of those before it
+            return_freed(LARGE)  # or each part would lie beside what is left of those before it
             progress(step)
 
         found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=tell)
@@ -354,7 +354,7 @@ class Pipeline:
             start = time.perf_counter()
             value = compute(stage)
             if name != "segmentation":  # a correction is only that, and may not wait
-                return_freed()
+                return_freed(LARGE)
             seconds[name] = time.perf_counter() - start
             used[name] = stage.weights
             for runner in stage.runners:

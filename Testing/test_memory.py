@@ -77,10 +77,16 @@ def test_neither_scan_nor_label_map_is_copied(work):
     assert measured(work) < 25
 
 
-@pytest.mark.parametrize("before, after", [("return_large_blocks()", ""), ("", "return_freed()")])
+@pytest.mark.parametrize(
+    "before, after", [("return_large_blocks()", ""), ("", "return_freed()"), ("", "return_freed(above=1)")]
+)
 def test_what_is_freed_goes_back_to_the_system(before, after):
     # The last of five blocks of 20 MiB is in use.
     assert measured(RETURNED.format(before=before, after=after)) < 30
+
+
+def test_a_small_process_keeps_what_it_freed():
+    assert measured(RETURNED.format(before="", after="return_freed(above=1 << 40)")) > 50
 
 
 def test_networks_let_go_of_what_they_have_used():

@@ -345,7 +345,7 @@ def test_equal_pieces_have_equal_digests():
 
 def test_freed_memory_goes_back_between_the_masks_of_a_run_and_in_no_correction(session, monkeypatch):
     before: list[int] = []
-    monkeypatch.setattr(pipeline, "return_freed", lambda: before.append(standins.CALLS["segmentation"]))
+    monkeypatch.setattr(pipeline, "return_freed", lambda above: before.append(standins.CALLS["segmentation"]))
     x, y, z = session.state.centroids[Level.L1].position
     session.move(Level.L1, (x + 1, y, z))
     assert standins.CALLS["segmentation"] == 1 and not before
