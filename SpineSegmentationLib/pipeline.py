@@ -382,12 +382,14 @@ class Pipeline:
                 assert inside is not None  # a box that misses the scan was told above
 
                 def named(label: Labeller, inside: SpineBox = inside) -> tuple[SpineBox, Centroids]:
+                    def again(longer: SpineBox) -> Centroids:
+                        progress(Progress("labelling", 100, 100))
+                        with telling(lambda share: progress(Progress("labelling", 100, 100))):
+                            return label(ct, longer)
+
                     with telling(lambda share: progress(Progress("labelling", int(100 * share), 100))):
                         column = label(ct, inside)
-                    if not detected:
-                        return inside, column
-                    with telling(lambda share: progress(Progress("labelling", 100, 100))):
-                        return named_further(lambda longer: label(ct, longer), inside, column, scan)
+                    return named_further(again, inside, column, scan) if detected else (inside, column)
 
                 seen, centroids = timed("labelling", 1, named)
                 box = seen if detected else box
