@@ -80,7 +80,8 @@ class Segmenter(Protocol):
     """Segments one vertebra: CT, the position of its centroid (LPS mm) and the column it is of to its mask.
 
     ``context`` is what the mask depends on besides the CT and the position: positions or digests of masks of others in
-    the column, or nothing. Names play no part.
+    the column, or nothing; tuples, texts and numbers in an order of their own, as a scene keeps it
+    (:mod:`session.memory`). Names play no part.
     """
 
     @property

@@ -45,7 +45,7 @@ class AttentionSegmenter:
 
     def context(self, position: Point, column: Column) -> Hashable:
         """Where the vertebrae nearby are, from which the ways through bone are measured, too."""
-        return frozenset(near(position, column))
+        return tuple(near(position, column))
 
     def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask:
         """The part of the spine that belongs to the vertebra at ``position`` (LPS mm)."""

@@ -48,7 +48,7 @@ class LessmannSegmenter:
 
     def context(self, position: Point, column: Column) -> Hashable:
         """The masks in memory."""
-        return frozenset(column.mask(p).digest for p in self.before(position, column))
+        return tuple(sorted({column.mask(p).digest for p in self.before(position, column)}))
 
     def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask:
         """The mask of the vertebra at ``position`` (LPS mm); empty when the network sees none there."""

@@ -15,6 +15,7 @@ from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation import lessmann as segmentation
 from SpineSegmentationLib.segmentation.lessmann import without_soft_surface
+from SpineSegmentationLib.session.memory import Memory, scan_of, text_of
 from SpineSegmentationLib.session.session import Session
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
 from SpineSegmentationLib.systems import System
@@ -171,6 +172,19 @@ def test_every_edit_gives_what_a_fresh_run_gives_and_names_cost_nothing(network)
     session.add(Level.L2, tuple(np.add(truth_centre(network, Level.L2), (1.0, 1.0, 1.0))))
     check()
     assert (voxels(session.label_map) == Level.L2).sum() > 0.95 * network.sizes[Level.L2]
+
+
+def test_a_scene_keeps_the_masks(network):
+    session = Session(network.ct, Pipeline("perfect", "cpu"))
+    session.run()
+    scan = scan_of(network.ct)
+    memory = Memory(scan, dict(text_of(key, mask) for key, mask in session.masks.items()))
+    later = Session(network.ct, Pipeline("perfect", "cpu"))
+    later.remember(memory.of(scan))
+    network.calls = 0
+    later.apply(session.state)
+    assert network.calls == 0
+    np.testing.assert_array_equal(voxels(later.label_map), voxels(session.label_map))
 
 
 def truth_centre(network, level):

@@ -16,7 +16,9 @@ from SpineSegmentationLib.segmentation.attention import (
     part_of,
 )
 from SpineSegmentationLib.segmentation.column import Column
+from SpineSegmentationLib.segmentation.lessmann import nothing
 from SpineSegmentationLib.segmentation.mask import merge
+from SpineSegmentationLib.session.memory import Memory, scan_of, text_of
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.training.subjects import _body_centres
 
@@ -132,6 +134,12 @@ def test_masks_depend_on_the_vertebrae_nearby_alone(segmenter):
     ct = coded(truth())
     places = [(-45.0, 20.0, z) for z in (-280.0, -250.0, -220.0, -190.0, -100.0)]
     column = Column(ct, "attention", segmenter, places, Cache(64))
-    assert segmenter.context(places[0], column) == frozenset(places[1:4])
+    assert segmenter.context(places[0], column) == tuple(reversed(places[1:4]))
+    # Whoever listed them first, and kept with a scene.
+    assert segmenter.context(places[0], Column(ct, "attention", segmenter, places[::-1], Cache(64))) == tuple(
+        reversed(places[1:4])
+    )
+    _, text = text_of(column.key(places[0]), nothing(places[0]))
+    assert list(Memory(scan_of(ct), {"": text}).of(scan_of(ct))) == [column.key(places[0])]
     assert segmenter.map_of(ct) is segmenter.map_of(ct)
     assert segmenter.map_of(coded(truth())) is not segmenter.map_of(ct)
