@@ -158,7 +158,6 @@ def open_ends(ct: sitk.Image, column: Centroids, sacrum: bool) -> list[str]:
         sacrum: whether S1 was found below the column; below L5 or L6 it should have been.
     """
     phrases = []
-    scan = SpineBox.of_image(ct)
     complete = Level.C1 in column.levels, sacrum
     ends = (("above", column.points), ("below", column.points[::-1]))
     for (where, (end, *others)), closed in zip(ends, complete, strict=True):
@@ -166,16 +165,16 @@ def open_ends(ct: sitk.Image, column: Centroids, sacrum: bool) -> list[str]:
             continue
         step = np.subtract(end.position, others[0].position)
         next_one = np.add(end.position, step)
-        if scan.contains([np.add(next_one, 0.4 * step)])[0] and _is_tissue(ct, next_one):
+        if _hu(ct, np.add(next_one, 0.4 * step)) > -np.inf and _hu(ct, next_one) > AIR_BELOW:
             missing = "S1 was not" if end.level in (Level.L5, Level.L6) else "nothing was"
             phrases.append(f"{missing} recognised {where} {end.level.name}, though the scan goes on")
     return phrases
 
 
-def _is_tissue(ct: sitk.Image, position: np.ndarray) -> bool:
-    """Whether a place in the scan (LPS mm) is neither air nor blanked."""
+def _hu(ct: sitk.Image, position: np.ndarray) -> float:
+    """The HU at a place (LPS mm); -inf outside the scan, which may lie askew in its box."""
     index = np.rint(ct.TransformPhysicalPointToContinuousIndex([float(v) for v in position])).astype(int)
-    return bool(ct[[int(v) for v in np.clip(index, 0, np.array(ct.GetSize()) - 1)]] > AIR_BELOW)
+    return float(ct[index.tolist()]) if np.all((index >= 0) & (index < ct.GetSize())) else -np.inf
 
 
 def heard(one: Candidate, patch: Evidence, heights: np.ndarray, worth: Worth = WORTH) -> Candidate:

@@ -142,8 +142,8 @@ class SpineMap:
 
 
 def near(position: Point, column: Column) -> list[Point]:
-    """The other vertebrae whose parts may meet that of the one at a position, from the head down."""
-    others = [p for p in column.positions if p != position and np.linalg.norm(np.subtract(p, position)) <= REACH]
+    """The places of the other vertebrae whose parts may meet that of the one at a position, from the head down."""
+    others = {p for p in column.positions if p != position and np.linalg.norm(np.subtract(p, position)) <= REACH}
     return sorted(others, key=lambda p: (-p[2], p))
 
 

@@ -159,3 +159,16 @@ def test_ends_beyond_which_the_scan_goes_on(upper, levels, hu, sacrum, expected)
     phrases = open_ends(image, column, sacrum)
     found = [phrase for phrase in phrases if not phrase.startswith("nothing was recognised above L")]
     assert found == ([expected] if expected else [])
+
+
+def test_a_scan_that_lies_askew_ends_where_its_voxels_do():
+    image = sitk.Image([60, 40, 40], sitk.sitkInt16) + 40
+    turn = np.sqrt(0.5)
+    image.SetDirection([1, 0, 0, 0, turn, -turn, 0, turn, turn])
+    image.SetOrigin((-30.0, 0.0, -20 / turn))  # so that its middle is at 0, 0, 0, and its edges 28 mm below and above
+    at_the_side = [(0.0, 15.0, z) for z in (8.0, 0.0, -8.0)]  # where it ends after 13 mm
+    in_the_middle = [(0.0, 0.0, z) for z in (8.0, 0.0, -8.0)]
+    for places, count in ((at_the_side, 0), (in_the_middle, 2)):
+        levels = (Level.L1, Level.L2, Level.L3)
+        column = Centroids(tuple(Centroid(*one) for one in zip(levels, places, strict=True)))
+        assert len(open_ends(image, column, False)) == count

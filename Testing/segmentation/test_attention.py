@@ -143,3 +143,11 @@ def test_masks_depend_on_the_vertebrae_nearby_alone(segmenter):
     assert list(Memory(scan_of(ct), {"": text}).of(scan_of(ct))) == [column.key(places[0])]
     assert segmenter.map_of(ct) is segmenter.map_of(ct)
     assert segmenter.map_of(coded(truth())) is not segmenter.map_of(ct)
+
+
+def test_two_points_at_one_place_are_one_neighbour(segmenter):
+    ct = coded(truth())
+    place, *others = [(-45.0, 20.0, z) for z in (-230.0, -200.0, -200.0, -200.0)]
+    column = Column(ct, "attention", segmenter, [place, *others], Cache(64))
+    alone = Column(ct, "attention", segmenter, [place, others[0]], Cache(64))
+    assert column.mask(place).digest == alone.mask(place).digest
