@@ -39,7 +39,7 @@ from .segmentation.column import Column, Instances
 from .segmentation.confidence import FAILED
 from .segmentation.dens import dens, joined, without
 from .segmentation.lessmann import LessmannSegmenter
-from .segmentation.mask import Merger, VertebraMask, paint_part
+from .segmentation.mask import HALF, Merger, Piece, VertebraMask, paint_part
 from .segmentation.payer import PayerSegmenter
 from .segmentation.plausibility import odd_sizes, sizes
 from .spine import Centroids, Point, SpineBox, rounded
@@ -314,11 +314,13 @@ class Pipeline:
 
         found = self.find(ct, box=box, centroids=centroids, only=only, until=until, sacrum=sacrum, progress=tell)
         start = time.perf_counter()
-        part = paint_part(Merger(ct).pieces(found.masks), ct)
+        pieces = Merger(ct).pieces(found.masks)
+        part = paint_part(pieces, ct)
         seconds = {**found.seconds, "merging": time.perf_counter() - start} if found.masks else found.seconds
         odd = odd_sizes(sizes(part, found.centroids)) if found.masks else {}
-        warnings = [*found.warnings, *(f"{level.name}: look at its mask, {what} of what its neighbours suggest"
-                                       for level, what in odd.items())]  # fmt: skip
+        warnings = [*found.warnings, *lost(found.masks, pieces),
+                    *(f"{level.name}: look at its mask, {what} of what its neighbours suggest"
+                      for level, what in odd.items())]  # fmt: skip
         return Result(found.box, found.centroids, part, Grid.of(ct), seconds, found.weights, tuple(warnings),
                       found.complete, found.mask_confidence, found.sacrum)  # fmt: skip
 
@@ -430,7 +432,7 @@ class Pipeline:
             total = len(wanted) + bool(first_sacral)
             timed("segmentation", total, segment)
         for level in wanted.levels if masks else ():
-            if level not in masks or not np.any(masks[level].probability >= 128):
+            if level not in masks or not np.any(masks[level].probability >= HALF):
                 warnings.append(f"{level.name}: no bone was found at its centroid")
             elif (sure := masks[level].confidence) is not None and sure < FAILED:
                 warnings.append(f"{level.name}: its mask may have failed (confidence {sure:.2f}); look at it")
@@ -438,6 +440,15 @@ class Pipeline:
         if drawn:
             warnings.append("the sacrum's mask is rough on real CT: look at its upper end before you measure to S1")
         return Findings(box, centroids, masks, seconds, used, tuple(warnings), drawn)
+
+
+def lost(masks: Mapping[Bone, VertebraMask], pieces: Mapping[Bone, Piece]) -> tuple[str, ...]:
+    """A line on every mask with bone of which no voxel is left in the label map."""
+    empty = [bone for bone, mask in masks.items() if np.any(mask.probability >= HALF) and not pieces[bone].bits.size]
+    return tuple(
+        f"{bone.name}: no voxel is left to it; another vertebra lies at its place, or the scan ends there"
+        for bone in empty
+    )
 
 
 def _mask(column: Column, level: Level, places: Mapping[Level, Point], known: Cache[VertebraMask]) -> VertebraMask:

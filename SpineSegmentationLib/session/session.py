@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from ..anatomy import Bone, Level
 from ..cache import Cache
-from ..pipeline import Findings, Pipeline, Progress
+from ..pipeline import Findings, Pipeline, Progress, lost
 from ..segmentation.mask import Merger, Piece, VertebraMask, paint
 from ..spine import Centroids, Point, SpineBox
 from .state import History, State
@@ -207,7 +207,7 @@ class Session:
         self._pieces = self._merger.pieces(done.masks)
         self._complete, self._mask_confidence = done.complete, done.mask_confidence
         before = found or Findings(None, Centroids(), {})
-        self.warnings = (*before.warnings, *done.warnings)
+        self.warnings = (*before.warnings, *done.warnings, *lost(done.masks, self._pieces))
         self.seconds = {**before.seconds, **done.seconds, "merging": time.perf_counter() - start}
 
     def _show(self, state: State, pieces: Mapping[Bone, Piece]) -> None:

@@ -92,6 +92,13 @@ def test_a_run_equals_the_pipeline(session):
     assert set(np.unique(voxels(fresh.label_map))) == {0, *(int(level) for level in fresh.centroids.levels)}
 
 
+def test_a_vertebra_at_the_place_of_another_is_told(session):
+    session.add(Level.L6, session.state.centroids[Level.L1].position)
+    line = "L6: no voxel is left to it; another vertebra lies at its place, or the scan ends there"
+    assert session.warnings == (line,) and session.pieces[Level.L6].bits.size == 0
+    assert line in PIPELINE.run(CT, centroids=session.state.centroids).warnings
+
+
 def test_a_box_equals_the_pipeline_in_that_box(session):
     box = SpineBox(SCAN.lower, (*SCAN.upper[:2], SCAN.lower[2] + 40))
     session.set_box(box)
