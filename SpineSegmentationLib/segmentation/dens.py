@@ -57,7 +57,7 @@ def dens(ct: sitk.Image, atlas: VertebraMask, axis: VertebraMask, upper: Point, 
         upper, lower: their centroids, LPS mm.
     """
     apart = np.subtract(upper, lower)[::-1]
-    if np.linalg.norm(apart) < APART:
+    if np.linalg.norm(apart) < APART or apart[0] <= 0:  # no direction, or no C1
         return NOTHING
     up = apart / np.linalg.norm(apart)
     corner = np.rint(np.add(upper, lower) / 2) - REACH

@@ -89,6 +89,13 @@ def test_two_points_at_one_place_have_no_dens():
     assert not dens(phantom.ct, masks[C1], masks[C2], (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)).probability.any()
 
 
+def test_a_c1_below_c2_is_none_and_takes_no_body_away():
+    phantom, masks = Drawing.phantom, Drawing.masks
+    upper, lower = places(phantom)
+    assert dens(phantom.ct, masks[C1], masks[C2], upper, lower).probability.any()
+    assert not dens(phantom.ct, masks[C2], masks[C1], lower, upper).probability.any()
+
+
 def test_a_part_that_is_taken_away_and_added_again_changes_nothing():
     mask = VertebraMask(np.full((4, 5, 6), 200, np.uint8), (10, 20, 30), confidence=0.9)
     part = VertebraMask(np.full((2, 2, 2), 200, np.uint8), (10, 20, 30))
