@@ -8,9 +8,10 @@ import torch
 
 from .. import weights
 from ..cache import Cache
-from ..detection.lessmann import DIRECTION
+from ..detection.lessmann import DIRECTION, UP
 from ..detection.lessmann_patches import Fragment, Lattice
 from ..device import Runner
+from ..headway import portion
 from ..networks.blocks import normalise_hu
 from ..networks.lessmann import RibNetwork
 from ..numbering import Certainty, Numbering
@@ -53,6 +54,7 @@ class LessmannLabeller:
         around = SpineBox.around([box.lower, box.upper], (patch * spacing,) * 3, (patch * spacing,) * 3)
         lattice = Lattice.of(ct, spacing, patch, around.intersection(SpineBox.of_image(ct)))
         known: Cache[VertebraMask] = Cache(256)
+        begin = box.lower[2] if DIRECTION == UP else box.upper[2]
         places: list[Point] = []
         met: list[Fragment] = []
 
@@ -61,7 +63,8 @@ class LessmannLabeller:
             x, y, z = rounded(fragment.body[::-1] * spacing)
             if not box.contains(np.array([x, y, z]))[0] or (x, y, z) in places:
                 return
-            mask = Column(ct, NAME, self.segmenter, [*places, (x, y, z)], known).mask((x, y, z))
+            with portion(0, abs(z - begin) / box.size[2]):  # so that it can be ended here
+                mask = Column(ct, NAME, self.segmenter, [*places, (x, y, z)], known).mask((x, y, z))
             remember(lattice, mask)
             if (mask.probability >= HALF).any():
                 places.append((x, y, z))
@@ -72,6 +75,7 @@ class LessmannLabeller:
         places, met = [places[i] for i in enough], [met[i] for i in enough]
         volumes = np.array([fragment.mask.sum() for fragment in met])
         order = chain(np.array(places).reshape(-1, 3), volumes)[-len(NAMES) :]
+        apart = len(places) - len(order)
         places, met = [places[i] for i in order], [met[i] for i in order]
         thoracic = None if self.ribs is None else [self.bears_ribs(lattice, fragment) for fragment in met]
         numbers = [fragment.answer.label for fragment in met]
@@ -83,8 +87,10 @@ class LessmannLabeller:
         best = named[0]
         points = (Centroid(level, p, best.probability) for level, p in zip(best.levels, places, strict=True))
         off = np.mean([abs(NAMES.index(level) + 1 - n) for level, n in zip(best.levels, numbers, strict=True)])
-        said = f"single vertebrae were taken for others, {off:.1f} levels off on average"
-        return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, (said,)), masks=masks))
+        said = [f"single vertebrae were taken for others, {off:.1f} levels off on average"]
+        if apart:
+            said.append(f"left out as no neighbours of these, though as large as vertebrae: {apart} pieces of bone")
+        return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, tuple(said)), masks=masks))
 
     def bears_ribs(self, lattice: Lattice, fragment: Fragment) -> bool:
         """Whether the rib network takes a vertebra for a thoracic one."""

@@ -8,6 +8,7 @@ from ..anatomy import Level
 from .distances import DISTANCE
 from .lessmann_sequence import NAMES
 
+NEAREST = 6.0  # mm: what lies nearer is the same vertebra, met twice
 FARTHEST = 100.0  # mm between two vertebrae that follow each other: one between them may have been passed over
 ASIDE = 25.0  # mm to the left or right from one to the next
 ALONG = 0.6  # least share of that way that goes along the body
@@ -27,7 +28,7 @@ def column(bodies: np.ndarray, volumes: np.ndarray) -> list[int]:
         for earlier in order[:place]:
             way = bodies[one] - bodies[earlier]
             length = float(np.linalg.norm(way))
-            follows = length <= FARTHEST and abs(way[0]) <= ASIDE and -way[2] >= ALONG * length
+            follows = NEAREST <= length <= FARTHEST and abs(way[0]) <= ASIDE and -way[2] >= ALONG * length
             if follows and best[earlier] + volumes[one] > best[one]:
                 best[one], before[one] = best[earlier] + volumes[one], earlier
     chain: list[int] = []

@@ -9,6 +9,7 @@ from SpineSegmentationLib import pipeline, weights
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection import lessmann as detection
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
+from SpineSegmentationLib.headway import telling
 from SpineSegmentationLib.labelling import lessmann as labelling
 from SpineSegmentationLib.labelling.lessmann_sequence import probabilities, readings, votes
 from SpineSegmentationLib.numbering import Certainty
@@ -207,6 +208,29 @@ def test_a_point_where_no_vertebra_is_has_no_mask_and_is_told(network):
     result = Pipeline("perfect", "cpu").run(network.ct, centroids=Centroids((Centroid(Level.L3, corner),)))
     assert not voxels(result.label_map).any()
     assert any("no bone" in line for line in result.warnings)
+
+
+def test_what_lies_beyond_a_wide_gap_is_left_out_and_told(network):
+    whole = truth(Level.T5, Level.L4)
+    gapped = PerfectNetwork(np.where(np.isin(whole, [Level.T8, Level.T9, Level.T10, Level.T11]), 0, whole))
+    labeller = labelling.LessmannLabeller(None)
+    labeller.network = labeller.segmenter.network = gapped
+    found = labeller(gapped.ct, gapped.box)
+    assert not {Level.T5, Level.T6, Level.T7} & set(found.levels) and Level.L2 in found.levels
+    assert any("left out as no neighbours" in line for line in found.numbering.evidence)
+
+
+def test_naming_tells_how_far_it_is_and_ends_where_it_is_told_to(network):
+    shares = []
+
+    def tell(share):
+        shares.append(share)
+        if len(shares) == 3:
+            raise KeyboardInterrupt
+
+    with telling(tell), pytest.raises(KeyboardInterrupt):
+        labelling.LessmannLabeller(None)(network.ct, network.box)
+    assert 0 < shares[0] < shares[1] < shares[2] < 1 and network.calls < 20
 
 
 def test_the_box_limits_what_is_found(network):

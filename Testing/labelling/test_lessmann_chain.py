@@ -22,6 +22,11 @@ def test_a_chain_does_not_cross_what_is_too_wide():
     assert column(bodies, np.array([3, 3, 5])) == [1, 0]
 
 
+def test_what_was_met_twice_is_one_vertebra():
+    bodies = np.array([[0, 0, 0], [0, 0, 30], [1, 0, 33], [0, 0, 30], [0, 0, 60]])
+    assert column(bodies, np.array([5, 5, 4, 1, 5])) == [4, 1, 0]
+
+
 def test_vertebrae_that_were_passed_over_leave_a_place():
     # From L1 (20) on 34.2, 35.4, 35.6 mm to the next: one is missing between the second and the third.
     bodies = np.array([[0, 0, 0], [0, 0, -34.2], [0, 0, -34.2 - 71], [0, 0, -34.2 - 71 - 35]])
