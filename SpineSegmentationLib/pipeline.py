@@ -392,7 +392,9 @@ class Pipeline:
 
                     with telling(lambda share: progress(Progress("labelling", int(100 * share), 100))):
                         column = label(ct, inside)
-                    return named_further(again, inside, column, scan) if detected else (inside, column)
+                    if not detected or isinstance(column, Instances):  # which was followed wherever it goes
+                        return inside, column
+                    return named_further(again, inside, column, scan)
 
                 seen, centroids = timed("labelling", 1, named)
                 box = seen if detected else box

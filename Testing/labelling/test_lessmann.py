@@ -12,6 +12,7 @@ from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
 from SpineSegmentationLib.headway import telling
 from SpineSegmentationLib.labelling import lessmann as labelling
 from SpineSegmentationLib.labelling.lessmann_sequence import probabilities, readings, votes
+from SpineSegmentationLib.labelling.lessmann_traversal import traverse
 from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation import lessmann as segmentation
@@ -208,6 +209,18 @@ def test_a_point_where_no_vertebra_is_has_no_mask_and_is_told(network):
     result = Pipeline("perfect", "cpu").run(network.ct, centroids=Centroids((Centroid(Level.L3, corner),)))
     assert not voxels(result.label_map).any()
     assert any("no bone" in line for line in result.warnings)
+
+
+def test_a_column_that_was_followed_is_named_once(network, monkeypatch):
+    ended = PerfectNetwork(np.where(np.isin(truth(), [Level.L4, Level.L5]), 0, truth()))
+    asked = []
+    monkeypatch.setattr(labelling, "traverse", lambda *values: asked.append(traverse(*values)))
+    road = Pipeline("perfect", "cpu")
+    for role in ("detection", "labelling"):
+        road.stage(role).network = ended
+    road.stage("labelling").segmenter.network = ended
+    assert road.run(ended.ct, until="labelling").centroids
+    assert len(asked) == 1
 
 
 def test_what_lies_beyond_a_wide_gap_is_left_out_and_told(network):
