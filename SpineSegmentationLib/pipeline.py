@@ -421,7 +421,9 @@ class Pipeline:
                 within = centroids.positions[scan.contains(centroids.positions)]
                 column = Column(ct, self.stages.segmenter, stage, map(tuple, within.tolist()), known)
                 places = {p.level: p.position for p in centroids if scan.contains(np.array(p.position))[0]}
-                for number, centroid in enumerate(wanted, start=1):
+                # There each needs the masks of those below it: from the head down the first one would need them all.
+                order = wanted.points[::-1] if isinstance(stage, LessmannSegmenter) else wanted.points
+                for number, centroid in enumerate(order, start=1):
                     if centroid.level in places:
                         masks[centroid.level] = _mask(column, centroid.level, places, known)
                         show(Findings(box, centroids, dict(masks)))
@@ -433,6 +435,7 @@ class Pipeline:
 
             total = len(wanted) + bool(first_sacral)
             timed("segmentation", total, segment)
+            masks = dict(sorted(masks.items(), key=lambda item: item[0].rank))
         for level in wanted.levels if masks else ():
             if level not in masks or not np.any(masks[level].probability >= HALF):
                 warnings.append(f"{level.name}: no bone was found at its centroid")

@@ -176,6 +176,19 @@ def test_every_edit_gives_what_a_fresh_run_gives_and_names_cost_nothing(network)
     assert (voxels(session.label_map) == Level.L2).sum() > 0.95 * network.sizes[Level.L2]
 
 
+def test_given_points_are_segmented_one_by_one_and_can_be_cancelled(network):
+    given = Pipeline("perfect", "cpu").run(network.ct, until="labelling").centroids
+    network.calls, calls = 0, []
+
+    def told(step):
+        if step.done:
+            calls.append(network.calls)
+
+    found = Pipeline("perfect", "cpu").find(network.ct, centroids=given, progress=told)
+    assert len(calls) == len(given) and 0 < calls[0] < calls[-1] / 2
+    assert tuple(found.masks) == given.levels
+
+
 def test_a_scene_keeps_the_masks(network):
     session = Session(network.ct, Pipeline("perfect", "cpu"))
     session.run()
