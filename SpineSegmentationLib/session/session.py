@@ -73,7 +73,9 @@ class Session:
     def masks(self) -> dict[Hashable, VertebraMask]:
         """The masks that the present centroids were given, by what they were computed from."""
         places = {*(point.position for point in self.state.centroids), self.state.sacrum}
-        return {key: mask for key, mask in self._masks.items() if isinstance(key, tuple) and key[1] in places}
+        # Of those at one place, that used last: the others are of when its neighbours lay elsewhere.
+        last = {key[1]: key for key, _ in self._masks.items() if isinstance(key, tuple) and key[1] in places}
+        return {key: mask for key, mask in self._masks.items() if key in last.values()}
 
     def remember(self, masks: Mapping[Hashable, VertebraMask]) -> None:
         """Masks of an earlier session on the same scan, as :attr:`masks` gave them, are not computed again."""

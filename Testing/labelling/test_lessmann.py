@@ -174,6 +174,8 @@ def test_every_edit_gives_what_a_fresh_run_gives_and_names_cost_nothing(network)
     session.add(Level.L2, tuple(np.add(truth_centre(network, Level.L2), (1.0, 1.0, 1.0))))
     check()
     assert (voxels(session.label_map) == Level.L2).sum() > 0.95 * network.sizes[Level.L2]
+    # A scene keeps none of those that vertebrae had beside others.
+    assert len(session.masks) == len(session.state.centroids)
 
 
 def test_given_points_are_segmented_one_by_one_and_can_be_cancelled(network):
