@@ -76,10 +76,10 @@ class Lattice:
         return result
 
     def look(self, ask: Ask, centre: Index) -> Fragment | None:
-        """The piece of the next vertebra that the network sees round a lattice position; None for less than ``LEAST``.
+        """The piece of the next vertebra that the network sees round a lattice position.
 
-        What the memory holds already is no part of it, nor are pieces apart from its largest: stray voxels would draw
-        the patch aside.
+        None where it sees less than ``LEAST`` in all. What the memory holds already is no part of it, nor are pieces
+        apart from its largest: stray voxels would draw the patch aside.
         """
         patch, memory = self.cut(self.hu, centre, AIR), self.cut(self.memory, centre, False)
         answer = ask(patch, memory)
