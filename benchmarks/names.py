@@ -23,7 +23,7 @@ import SimpleITK as sitk
 import torch
 from matplotlib.figure import Figure
 from measuring import markdown, measured, write_results
-from robustness import FIELD, narrow, windows
+from robustness import FIELD, HARD_FIELD, HARD_SLICES, narrow, thick, windows
 from safetensors.torch import load_file
 from scipy.stats import binomtest
 from torch import nn
@@ -104,13 +104,15 @@ class Answer:
 
 
 def views_of(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
-    """The scan, windows of it with and without a landmark, and a narrow field of view."""
+    """The scan, windows of it with and without a landmark, narrow fields of view, and thick slices."""
     yield "whole", ct
     for landmark in (True, False):
         rng = np.random.default_rng([seed, landmark])
         for window in itertools.islice(windows(ct, truth, rng, landmark), WINDOWS):
             yield f"window {'with' if landmark else 'without'} a landmark", window
-    yield f"field of view of {FIELD:g} mm", narrow(ct, truth, FIELD)
+    for field in (FIELD, HARD_FIELD):
+        yield f"field of view of {field:g} mm", narrow(ct, truth, field)
+    yield f"slices of {HARD_SLICES:g} mm", thick(ct, HARD_SLICES)
 
 
 def left_out(fold: Path) -> list[str]:
@@ -266,6 +268,7 @@ def main() -> None:
     by_evidence = {name: mine for name, mine in by_evidence.items() if mine}
     whole = {name: [one for one in mine if one.view == "whole"] for name, mine in by_evidence.items()}
     best = by_evidence["all"]
+    views = {view: [one for one in best if one.view == view] for view in dict.fromkeys(one.view for one in best)}
     wrong = [
         {
             "scan": one.scan, "view": one.view, "levels": span(one.truth.levels), "found": span(one.found.levels),
@@ -279,6 +282,7 @@ def main() -> None:
             TABLE,
             [row(name, mine) for name, mine in by_evidence.items()],
         ),
+        "All evidence, by view": (TABLE | {"evidence": ("view", "")}, [row(*view) for view in views.items()]),
         "Patches alone, at true centroids": (SINGLE, [single]),
         "Reliability of the verdict": (RELIABILITY, reliability(best)),
         "Not wholly right, all evidence": (WRONG, wrong),
