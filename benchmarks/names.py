@@ -50,9 +50,9 @@ WINDOWS = 1
 """With a landmark, and as many without, per scan."""
 
 EVIDENCE = {
-    "projections": replace(WORTH, patch=0.0, context=0.0),
+    "projections": replace(WORTH, patch=0.0, ribs=0.0, context=0.0),
     "projections, patch": replace(WORTH, context=0.0),
-    "projections, context": replace(WORTH, patch=0.0),
+    "projections, context": replace(WORTH, patch=0.0, ribs=0.0),
     "patch, context": replace(WORTH, projections=0.0),
     "all": WORTH,
 }

@@ -37,7 +37,7 @@ def rival(
 
     Args:
         candidates: (N, 3) LPS mm, from the head down.
-        unary: (N, 27) what speaks for a vertebra of each level there, and for S1.
+        unary: (N, 27) or (N, 2, 27) what speaks for a vertebra of each level there, and for S1 (:func:`verdict.mixed`).
         places: (K, 3) of the column, from the head down, each a candidate's or of an overlooked vertebra between.
         names: (K,) the ranks of these, or ``S1``.
         kinds: of columns that may be.

@@ -38,6 +38,8 @@ class Candidate:
         evidence: what else speaks for each level, in nats against chance and already weighed, (26,), with S1 (27,) if
             ``sacral`` is given; 0 for nothing.
         sacral: log odds that it is the centre of S1's body if it is no vertebra's; None where nobody was asked.
+        ribs: what speaks for each level, and S1, by whether ribs are seen, in nats, (27,); a vertebra that looks like
+            its neighbour has ribs by its own name all the same.
     """
 
     position: tuple[float, float, float]
@@ -45,13 +47,16 @@ class Candidate:
     levels: np.ndarray
     evidence: np.ndarray | float = 0.0
     sacral: float | None = None
+    ribs: np.ndarray | float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "position", rounded(self.position))
 
 
 def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
-    """Log odds of being a vertebra plus log likelihood of each level, against the likeliest; of S1 alike, (27,).
+    """What it looks like, and what its ribs say of each level and of S1, (2, 27) as :func:`verdict.mixed` takes them.
+
+    The first: log odds of being a vertebra plus log likelihood of each level, against the likeliest; of S1 alike.
 
     What speaks for a name does not make a vertebra of a place; a clear name does a little. The networks' levels know no
     S1: they take it for what lies above, so they do not speak against it.
@@ -65,7 +70,7 @@ def _unary(candidate: Candidate, sharpness: float) -> np.ndarray:
     else:
         odds[S1] = candidate.sacral
         names = sharpness * np.append(chance, max(chance[level.rank] for level in LAST)) + candidate.evidence
-    return odds + names - names.max()
+    return np.array([odds + names - names.max(), np.broadcast_to(candidate.ribs, len(names))])
 
 
 def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, usual: bool = False) -> Centroids:
@@ -87,19 +92,20 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
         return Centroids()
     chain = sorted(candidates, key=lambda c: -c.position[2])
     unary = np.array([_unary(candidate, sharpness) for candidate in chain])
+    looks = unary[:, 0]  # ribs tell names apart; whether a place is a vertebra they do not
     kinds = [kind for kind in KINDS if kind.ranks == COLUMNS["usual"] or not usual]
     size, spread = 1.0, BETWEEN_PEOPLE
-    path = _best(chain, unary, kinds, size, spread)
+    path = _best(chain, looks, kinds, size, spread)
     ratios = [
         np.linalg.norm(np.subtract(chain[a.candidate].position, chain[b.candidate].position)) / b.length
         for a, b in itertools.pairwise(path)
     ]
     if len(ratios) >= 3:
         size, spread = float(np.clip(np.median(ratios), 0.5, 1.5)), WITHIN_PERSON
-        path = _best(chain, unary, kinds, size, spread)
+        path = _best(chain, looks, kinds, size, spread)
     if not path:
         return Centroids()
-    below = _sacral(chain, unary, path[-1].candidate, size)
+    below = _sacral(chain, looks, path[-1].candidate, size)
     if below is not None:
         path.append(Found(below))
 
@@ -121,7 +127,7 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
     numbering, confidences = beside(numbering, confidences, better)
     named, below_it = positions[: len(levels)], positions[len(levels) :]
     numbering = against(numbering, misfits(levels, np.array(named), size, spread))
-    numbering = against(numbering, _left_out(chain, unary, path[-1].candidate, levels[-1], size))
+    numbering = against(numbering, _left_out(chain, looks, path[-1].candidate, levels[-1], size))
     if below_it:
         numbering = replace(numbering, sacrum=tuple(below_it[0]))
     points = [

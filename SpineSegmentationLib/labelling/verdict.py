@@ -68,9 +68,14 @@ def ways(count: int, usual: bool) -> Ways:
 
 
 def mixed(row: NDArray, ranks: Sequence[int] | NDArray[np.int_], alike: Sequence[int] | NDArray[np.int_]) -> NDArray:
-    """What a row of nats (27,) says for ranks that may look like others: the networks share a likeness between both."""
-    own, other = row[np.asarray(ranks)], row[np.asarray(alike)]
-    return np.where(np.equal(ranks, alike), own, np.logaddexp(own, other))
+    """What a row of nats says for ranks that may look like others: the networks share a likeness between both.
+
+    Args:
+        row: (27,) what it looks like; (2, 27) where something speaks for the rank itself, whatever it looks like.
+    """
+    looks, itself = np.atleast_2d(row)[0], np.atleast_2d(row)[1:].sum(0)
+    own, other = looks[np.asarray(ranks)], looks[np.asarray(alike)]
+    return np.where(np.equal(ranks, alike), own, np.logaddexp(own, other)) + itself[np.asarray(ranks)]
 
 
 def verdict(
@@ -81,8 +86,8 @@ def verdict(
     Where the last is S1 rather than a vertebra, the readings name those above it.
 
     Args:
-        rows: what speaks for each level of ``COLUMN`` and for S1, in nats (27,), for every vertebra from the head down;
-            None for one that no candidate showed.
+        rows: what speaks for each level of ``COLUMN`` and for S1, in nats (:func:`mixed`), for every vertebra from the
+            head down; None for one that no candidate showed.
         positions: (N, 3) LPS mm.
         size, spread: of this person, as :func:`distances.score` expects distances.
         usual: whether to take it that the person has twelve thoracic and five lumbar vertebrae.

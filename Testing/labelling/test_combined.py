@@ -1,11 +1,13 @@
 """The projections' candidates and a witness in three dimensions: who decides what."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
-from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Place, joined, near, open_ends
+from SpineSegmentationLib.labelling.combined import WORTH, CombinedLabeller, Place, heard, joined, near, open_ends
 from SpineSegmentationLib.labelling.context import Heights
 from SpineSegmentationLib.labelling.evidence import Evidence
 from SpineSegmentationLib.labelling.sequence import Candidate, best_sequence
@@ -75,6 +77,14 @@ def test_what_the_witness_does_not_see_is_doubted():
     doubted = [joined(c, Place(c.position, 0.0)) for c in own]
     assert best_sequence(seen).levels == (Level.L1, Level.L2, Level.L3, Level.L4)
     assert [c.probability for c in doubted] == [0.1] * 4
+
+
+@pytest.mark.parametrize(("odds", "thoracic", "others"), [((2.0, 1.0), 0.0, -1.2), ((-9.0, -5.0), -2.4, 0.0)])
+def test_ribs_speak_against_names_that_have_none_and_missing_ones_against_the_others(odds, thoracic, others):
+    patch = Evidence(np.zeros(PLACES), np.float64(1.0), np.array(odds), np.float64(-4.0))
+    one = heard(candidate((0, 0, 0), T12=1.0), patch, np.zeros(PLACES), replace(WORTH, ribs=0.8))
+    assert one.ribs[Level.T1.rank : Level.T13.rank + 1] == pytest.approx(thoracic)  # 0.8 times at most 3 nats
+    assert np.delete(one.ribs, range(Level.T1.rank, Level.T13.rank + 1)) == pytest.approx(others)
 
 
 PLACES_MM = [(1 / 3, 2 / 3, -21.0 * k - 1 / 7) for k in range(6)]  # of C7 to T5, no whole thousandths of a mm

@@ -285,3 +285,24 @@ def test_dynamic_programming_finds_what_trying_everything_finds(kind):
 def test_the_distances_cover_the_whole_column():
     assert set(DISTANCE) == set(COLUMN)
     assert all(15 < DISTANCE[level] < 40 for level in STANDARD)
+
+
+def test_ribs_tell_a_sixth_lumbar_vertebra_from_a_column_that_looks_one_level_off():
+    # From T10 down, with six lumbar vertebrae; those below T12 look like the usual column counted from below.
+    places = column(Level.T10, Level.L6, variants=(Level.L6,))
+    looks = [Level.T10, Level.T11, Level.T12, Level.L1, Level.L2, Level.L3, Level.L3, Level.L4, Level.L5]
+    plain = [Candidate(at, 0.9, evidence(seen)) for at, seen in zip(places.values(), looks, strict=True)]
+    bears = np.array([level.region == "thoracic" for level in COLUMN] + [False])
+    ribbed = [
+        replace(one, ribs=-3.0 * (bears != (level.region == "thoracic")))
+        for one, level in zip(plain, places, strict=True)
+    ]
+    assert (best_sequence(plain, 0.6).levels[0], best_sequence(plain, 0.6).levels[-1]) == (Level.T9, Level.L5)
+    assert best_sequence(ribbed, 0.6).levels == tuple(places)
+
+
+def test_ribs_tell_names_apart_and_no_vertebra_from_nothing():
+    places = column(Level.T10, Level.L2)
+    chain = candidates(places, certainty=0.95)
+    unlikely = [*chain[:-1], replace(chain[-1], ribs=np.full(len(COLUMN) + 1, -9.0))]
+    assert best_sequence(unlikely).levels == best_sequence(chain).levels == tuple(places)

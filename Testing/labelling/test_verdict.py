@@ -58,6 +58,12 @@ def test_what_looks_like_another_level_by_hand():
     )
 
 
+def test_what_speaks_for_a_name_is_not_lent_to_a_likeness():
+    row = np.array([[0.0, 1.0, 2.0], [-0.5, 0.0, -3.0]])
+    assert module.mixed(row, [0, 1], [0, 2]) == pytest.approx([-0.5, np.log(np.exp(1) + np.exp(2))])
+    assert module.mixed(row, [2], [1]) == pytest.approx([np.log(np.exp(1) + np.exp(2)) - 3.0])
+
+
 def test_l5_and_s1_by_hand():
     rows = [says(L5=2.0), says(S1=3.0)]
     numbering, confidences = verdict(rows, np.zeros((2, 3)), 1.0, 1e9)
