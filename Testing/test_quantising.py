@@ -19,14 +19,20 @@ def test_no_value_is_off_by_more_than_half_a_scale(kernel):
     back = restored(quantised({"weight": value}))["weight"]
     largest = value.flatten(1).abs().amax(1)
     off = (back - value).flatten(1).abs().amax(1)
-    assert (off <= largest / 254 * (1 + 1e-4) + 1e-30).all()
+    assert (off <= largest / 62 * (1 + 1e-4) + 1e-30).all()
 
 
 def test_by_hand():
-    packed = quantised({"weight": torch.tensor([[127.0, -63.6], [0.0, 0.0], [1.0, 0.5]])})
-    assert packed["weight"].tolist() == [[127, -64], [0, 0], [127, 64]]
-    assert packed["weight.scale"].tolist() == pytest.approx([1, 0, 1 / 127])
-    assert restored(packed)["weight"].tolist()[2] == pytest.approx([1, 64 / 127])
+    packed = quantised({"weight": torch.tensor([[31.0, -15.6], [0.0, 0.0], [1.0, 0.5]])})
+    assert packed["weight"].tolist() == [[31, -16], [0, 0], [31, 16]]
+    assert packed["weight.scale"].tolist() == pytest.approx([1, 0, 1 / 31])
+    assert restored(packed)["weight"].tolist()[2] == pytest.approx([1, 16 / 31])
+
+
+def test_weights_quantised_again_stay_what_they_are():
+    once = quantised({"weight": torch.randn(5, 7, 3)})
+    again = quantised(restored(once))
+    assert torch.equal(again["weight"], once["weight"])
 
 
 def test_biases_and_counts_stay_and_a_quarter_is_left():

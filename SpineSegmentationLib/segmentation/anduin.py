@@ -9,7 +9,7 @@ from .patch import PatchSegmenter
 SIZE = (88, 104, 112)  # voxels z,y,x
 CENTRE = (48, 36, 56)  # where the centroid lies in it: processes reach back and down
 
-BORDER = 0.3
+BORDER = 0.2
 """Probability at which a mask ends: people's masks hold voxels that bone fills in part (docs/results.md)."""
 
 CALIBRATION = (
