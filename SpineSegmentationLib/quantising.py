@@ -9,8 +9,8 @@ from torch import Tensor
 
 SCALE = ".scale"  # what the scales of a tensor are called beside it
 LARGEST = 31
-"""Of the whole numbers, which lie in bytes: what archives and repositories compress takes 6 bits of them. With 15 and 127 the
-masks of the segmenter are the same (docs/results.md)."""
+"""Of the whole numbers. They lie in bytes, but compressed, as archives and repositories do, they take 6 bits. With 15
+and 127 the masks of the segmenter are the same (docs/results.md)."""
 
 
 def quantised(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ class Worth:
     Attributes:
         projections, patch, context: on the level.
         body: of the patch, on whether a place is the centre of a body.
-        ribs: of the patch, on whether a name of a vertebra with ribs fits.
+        ribs: of the patch, on whether a name of a vertebra with ribs fits, where vertebrae can be counted.
     """
 
     projections: float

@@ -23,6 +23,10 @@ from .steps import FARTHEST, steps
 from .verdict import against, beside, mixed, verdict
 
 NEXT = (0.6, 1.5)  # of the usual distance: where S1 lies below the last vertebra
+COUNTED = (Level.L5, Level.L6)
+"""Last levels above which vertebrae can be counted up to the last rib. Elsewhere ribs that are short, missing or
+mistaken would make unusual columns of usual ones."""
+
 UNUSUAL = 1e4  # cost of what cannot be
 SHARPNESS = 0.25  # the vertebrae of a scan are judged by one network and err together: four count as one
 
@@ -86,13 +90,13 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
     Returns:
         Each with the probability of its level as confidence, and the verdict on the names. A vertebra overlooked
         between two others is put between them at half its confidence. Where S1 ends the column, the verdict holds its
-        place. Empty without candidates.
+        place. Ribs speak for names where the column ends with one of ``COUNTED``. Empty without candidates.
     """
     if not candidates:
         return Centroids()
     chain = sorted(candidates, key=lambda c: -c.position[2])
     unary = np.array([_unary(candidate, sharpness) for candidate in chain])
-    looks = unary[:, 0]  # ribs tell names apart; whether a place is a vertebra they do not
+    looks = unary[:, 0]
     kinds = [kind for kind in KINDS if kind.ranks == COLUMNS["usual"] or not usual]
     size, spread = 1.0, BETWEEN_PEOPLE
     path = _best(chain, looks, kinds, size, spread)
@@ -118,12 +122,15 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
             numbers.append(None)
         positions.append(position)
         numbers.append(found.candidate)
-    rows = [None if number is None else unary[number] for number in numbers]
-    numbering, confidences = verdict(rows, np.array(positions), size, spread, usual=usual)
-    levels = numbering.readings[0].levels
+    for said in (looks, unary):
+        rows = [None if number is None else said[number] for number in numbers]
+        numbering, confidences = verdict(rows, np.array(positions), size, spread, usual=usual)
+        levels = numbering.readings[0].levels
+        if levels[-1] not in COUNTED:
+            break
     ranks = [*(level.rank for level in levels), S1][: len(positions)]
     all_places = np.array([one.position for one in chain])
-    better = rival(all_places, unary, np.array(positions), np.array(ranks), kinds, size, spread)
+    better = rival(all_places, said, np.array(positions), np.array(ranks), kinds, size, spread)
     numbering, confidences = beside(numbering, confidences, better)
     named, below_it = positions[: len(levels)], positions[len(levels) :]
     numbering = against(numbering, misfits(levels, np.array(named), size, spread))
