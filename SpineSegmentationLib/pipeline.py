@@ -81,7 +81,8 @@ class Segmenter(Protocol):
 
     ``context`` is what the mask depends on besides the CT and the position: positions or digests of masks of others in
     the column, or nothing; tuples, texts and numbers in an order of their own, as a scene keeps it
-    (:mod:`session.memory`). Names play no part.
+    (:mod:`session.memory`). Names play no part. Where ``upwards`` is there and true, a column is segmented from the
+    feet up.
     """
 
     @property
@@ -421,8 +422,7 @@ class Pipeline:
                 within = centroids.positions[scan.contains(centroids.positions)]
                 column = Column(ct, self.stages.segmenter, stage, map(tuple, within.tolist()), known)
                 places = {p.level: p.position for p in centroids if scan.contains(np.array(p.position))[0]}
-                # There each needs the masks of those below it: from the head down the first one would need them all.
-                order = wanted.points[::-1] if isinstance(stage, LessmannSegmenter) else wanted.points
+                order = wanted.points[::-1] if getattr(stage, "upwards", False) else wanted.points
                 for number, centroid in enumerate(order, start=1):
                     if centroid.level in places:
                         masks[centroid.level] = _mask(column, centroid.level, places, known)

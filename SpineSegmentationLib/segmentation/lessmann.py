@@ -35,6 +35,8 @@ class LessmannSegmenter:
     """
 
     direction = DIRECTION
+    upwards = True
+    """From the head down the first vertebra would need the masks of all the others."""
 
     def __init__(self, device: torch.device, network: Network | None = None) -> None:
         self.network = network or Network(device)
