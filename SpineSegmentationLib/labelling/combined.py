@@ -26,6 +26,7 @@ from .distances import DISTANCE
 from .evidence import Evidence, EvidenceReader
 from .landmarks import landmarks
 from .payer import PayerLabeller
+from .readings import RIBBED
 from .sequence import Candidate, best_sequence
 from .walk import beyond
 
@@ -39,8 +40,6 @@ SACRAL = 1.5  # log odds of S1's body where there is some body: the projections 
 SUREST = 5.0  # nats: more than this no patch can say against a body
 
 SUREST_RIB = 3.0  # nats: and no more for or against ribs, which may be short or missing
-RIBBED = np.array([level.region == "thoracic" for level in COLUMN] + [False])
-"""(27,) which names go with ribs; S1's does not."""
 
 REACH = (30.0, 8.0, 6.0)  # mm to the left and right, front and back, up and down: where the witness looks
 SEEN = 0.3  # least probability for the witness to correct a place

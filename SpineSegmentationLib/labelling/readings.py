@@ -23,6 +23,9 @@ COLUMNS = {
 }
 """The kinds of column people have, as ranks in ``COLUMN`` from the head down, ended by ``S1``."""
 
+RIBBED = np.array([level.region == "thoracic" for level in COLUMN] + [False])
+"""(27,) which levels of ``COLUMN`` bear ribs; S1, the last, does not."""
+
 VARIANT = 4.0  # cost (nats) of a column of 11 or 13 thoracic, 4 or 6 lumbar vertebrae
 SEEN_OFF = 3.0  # cost of a chest whose vertebrae all look like their neighbours'
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..anatomy import COLUMN, S1, Level
+from ..anatomy import COLUMN, S1
 from ..labelling.distances import LAST
 from ..labelling.patches import AIR, SPACING, patches
-from ..labelling.readings import readings
+from ..labelling.readings import RIBBED, readings
 from ..networks.evidence import Answers
 from .deformation import Deformation
 from .loop import Task
@@ -135,19 +135,12 @@ def _run_loss(answers: Answers, mine: slice, places: NDArray) -> Tensor:
     right = np.flatnonzero((ways == places).all(1))  # none for columns of two variants
     if len(right):
         loss = loss + 0.5 * functional.cross_entropy(scores[None], torch.from_numpy(right[:1]).to(levels.device))
-    ribbed = torch.tensor([float(_ribbed(p)) for p in places], device=levels.device)[:, None].expand(-1, 2)
+    ribbed = torch.from_numpy(RIBBED[places].astype(np.float32)).to(levels.device)[:, None].expand(-1, 2)
     loss = loss + 0.3 * functional.binary_cross_entropy_with_logits(answers.ribs[mine], ribbed)
     if len(places) > 1:
         last = torch.from_numpy((places[1:] == S1).astype(np.float32)).to(levels.device)
         loss = loss + 0.3 * functional.binary_cross_entropy_with_logits(answers.sacrum[mine][:-1], last)
     return loss
-
-
-FIRST_RIB, LAST_RIB = Level.T1.rank, Level.T13.rank
-
-
-def _ribbed(place: int) -> bool:
-    return FIRST_RIB <= place <= LAST_RIB
 
 
 def column_of(subject: Subject) -> tuple[NDArray, NDArray]:
