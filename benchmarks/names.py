@@ -67,6 +67,7 @@ RELIABILITY = {
     "verdict": ("verdict", ""), "views": ("views", "d"), "right": ("named right", "d"),
     "mean": ("mean probability", ".2f"),
 }  # fmt: skip
+NAMES = {"names": ("names", "d"), "mean": ("mean confidence", ".3f"), "right": ("right", ".3f")}
 WRONG = {
     "scan": ("scan", ""), "view": ("view", ""), "levels": ("levels", ""), "found": ("found", ""),
     "id_rate": ("id.rate", ".2f"), "verdict": ("verdict", ""), "probability": ("probability", ".2f"),
@@ -74,6 +75,7 @@ WRONG = {
 
 
 BINS = 5  # of the reliability diagram, with as many views each
+PARTS = 8  # of all names, by confidence
 
 
 @dataclass(frozen=True)
@@ -201,10 +203,15 @@ def singly(pipeline: Pipeline, data: Path, fold: Path) -> list[int]:
     return off
 
 
+def judged(given: list[Answer]) -> list[tuple[float, bool]]:
+    """The confidence of every name that can be judged, and whether it is right."""
+    scores = [labelling_scores(one.truth, one.found) for one in given]
+    return [(score.confidence[level], right) for score in scores for level, right in score.right.items()]
+
+
 def row(evidence: str, given: list[Answer]) -> dict:
     """How well the names are told by some evidence."""
-    scores = [labelling_scores(one.truth, one.found) for one in given]
-    names = [(score.confidence[level], right) for score in scores for level, right in score.right.items()]
+    names = judged(given)
     rates = [one.id_rate for one in given]
     area = area_under_curve([c for c, hit in names if hit], [c for c, hit in names if not hit])
     return {
@@ -227,6 +234,12 @@ def reliability(given: list[Answer]) -> list[dict]:
             right = sum(one.right for one in mine)
             rows.append({"verdict": certainty.value, "views": len(mine), "right": right, "mean": mean})
     return rows
+
+
+def by_confidence(given: list[Answer]) -> list[dict]:
+    """How often single names are right by their confidence, an eighth of them at a time."""
+    parts = np.array_split(np.array(sorted(judged(given))), PARTS)
+    return [{"names": len(part), "mean": part[:, 0].mean(), "right": part[:, 1].mean()} for part in parts]
 
 
 def diagram(given: list[Answer]) -> Figure:
@@ -285,6 +298,7 @@ def main() -> None:
         "All evidence, by view": (TABLE | {"evidence": ("view", "")}, [row(*view) for view in views.items()]),
         "Patches alone, at true centroids": (SINGLE, [single]),
         "Reliability of the verdict": (RELIABILITY, reliability(best)),
+        "Reliability of single names": (NAMES, by_confidence(best)),
         "Not wholly right, all evidence": (WRONG, wrong),
     }
     text = [part for name, (columns, rows) in tables.items() for part in (f"{name}", markdown(columns, rows))]

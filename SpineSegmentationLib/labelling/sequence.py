@@ -16,9 +16,10 @@ import numpy as np
 
 from ..anatomy import COLUMN, S1, Level
 from ..spine import Centroid, Centroids, rounded
+from .confidence import confidences
 from .distances import BETWEEN_PEOPLE, DISTANCE, LAST, WITHIN_PERSON, misfits
 from .readings import COLUMNS, KINDS, Kind
-from .rivals import rival
+from .rivals import rivals
 from .steps import FARTHEST, steps
 from .verdict import against, beside, mixed, verdict
 
@@ -88,9 +89,10 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
         usual: whether to take it that the person has twelve thoracic and five lumbar vertebrae.
 
     Returns:
-        Each with the probability of its level as confidence, and the verdict on the names. A vertebra overlooked
-        between two others is put between them at half its confidence. Where S1 ends the column, the verdict holds its
-        place. Ribs speak for names where the column ends with one of ``COUNTED``. Empty without candidates.
+        Each with how sure its name is as confidence (:mod:`.confidence`), and the verdict on the names. A vertebra
+        overlooked between two others is put between them, for half its share of the readings. Where S1 ends the column,
+        the verdict holds its place. Ribs speak for names where the column ends with one of ``COUNTED``. Empty without
+        candidates.
     """
     if not candidates:
         return Centroids()
@@ -124,22 +126,24 @@ def best_sequence(candidates: list[Candidate], sharpness: float = SHARPNESS, *, 
         numbers.append(found.candidate)
     for said in (looks, unary):
         rows = [None if number is None else said[number] for number in numbers]
-        numbering, confidences = verdict(rows, np.array(positions), size, spread, usual=usual)
+        numbering, shares = verdict(rows, np.array(positions), size, spread, usual=usual)
         levels = numbering.readings[0].levels
         if levels[-1] not in COUNTED:
             break
     ranks = [*(level.rank for level in levels), S1][: len(positions)]
     all_places = np.array([one.position for one in chain])
-    better = rival(all_places, said, np.array(positions), np.array(ranks), kinds, size, spread)
-    numbering, confidences = beside(numbering, confidences, better)
+    others = rivals(all_places, said, np.array(positions), np.array(ranks), kinds, size, spread)
+    shares = [share / (1 if row is not None else 2) for share, row in zip(shares, rows, strict=False)]
+    sure = confidences(shares, numbering.readings[0].probability, others)
+    numbering = beside(numbering, others.column)
     named, below_it = positions[: len(levels)], positions[len(levels) :]
     numbering = against(numbering, misfits(levels, np.array(named), size, spread))
     numbering = against(numbering, _left_out(chain, looks, path[-1].candidate, levels[-1], size))
     if below_it:
         numbering = replace(numbering, sacrum=tuple(below_it[0]))
     points = [
-        Centroid(level, tuple(position), confidence / (1 if row is not None else 2))
-        for level, position, confidence, row in zip(levels, named, confidences, rows, strict=False)
+        Centroid(level, tuple(position), confidence)
+        for level, position, confidence in zip(levels, named, sure, strict=True)
     ]
     return Centroids(tuple(points), numbering)
 

@@ -81,7 +81,7 @@ def mixed(row: NDArray, ranks: Sequence[int] | NDArray[np.int_], alike: Sequence
 def verdict(
     rows: Sequence[NDArray | None], positions: NDArray, size: float, spread: float, *, usual: bool = False
 ) -> tuple[Numbering, list[float]]:
-    """The verdict on a column, and the probability of each vertebra's name in the best reading.
+    """The verdict on a column, and the share of the readings that give each vertebra its name in the best one.
 
     Where the last is S1 rather than a vertebra, the readings name those above it.
 
@@ -111,7 +111,7 @@ def verdict(
     named = len(rows) - int(probability[found[:, -1] == S1].sum() > 0.5)
     shares = _of_each(found[:, :named], probability)
     best = [Reading(tuple(COLUMN[rank] for rank in way), min(share, 1.0)) for way, share in shares[:2]]
-    confidences = [float(min(probability[found[:, i] == rank].sum(), 1.0)) for i, rank in enumerate(shares[0][0])]
+    of_names = [float(min(probability[found[:, i] == rank].sum(), 1.0)) for i, rank in enumerate(shares[0][0])]
     numbering = Numbering(_certainty(best[0].probability), tuple(best))
     mine = probability * (found[:, :named] == shares[0][0]).all(1)
     looks = [
@@ -119,13 +119,13 @@ def verdict(
         for way, where in ((-1, "higher"), (1, "lower"))
         if mine[off == way].sum() > 0.5 * mine.sum()
     ]
-    return against(numbering, looks), confidences
+    return against(numbering, looks), of_names
 
 
-def beside(numbering: Numbering, confidences: Sequence[float], rival: float) -> tuple[Numbering, list[float]]:
-    """A verdict and its confidences, once it is known how much better (nats) a column of another number is.
+def beside(numbering: Numbering, rival: float) -> Numbering:
+    """A verdict once it is known how much better (nats) a column of another number is.
 
-    See :func:`rivals.rival`; it is weighed as another reading would be.
+    See :func:`rivals.rivals`; it is weighed as another reading would be.
     """
     best = numbering.readings[0].probability
     share = 1 / (1 + best * np.exp(min(rival / TEMPERATURE, 50.0)))
@@ -133,7 +133,7 @@ def beside(numbering: Numbering, confidences: Sequence[float], rival: float) -> 
     certainty = _certainty(readings[0].probability, contradicted=bool(numbering.evidence))
     weighed = replace(numbering, certainty=certainty, readings=readings)
     nearly = ("with a vertebra more or less among these, other names would fit nearly as well",)
-    return against(weighed, nearly if share < CERTAIN else ()), [float(one * share) for one in confidences]
+    return against(weighed, nearly if share < CERTAIN else ())
 
 
 def against(numbering: Numbering, phrases: Sequence[str]) -> Numbering:

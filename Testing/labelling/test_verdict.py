@@ -45,11 +45,11 @@ def test_one_vertebra_by_hand():
     l2 = b + off * (b + 1) + off * (b + a) + rare * (b + a)
     others = 22 + off * (2 * 10 + (1 + b) + 2 * 9) + rare * ((1 + a) + 2 * 21)
     total = l3 + l2 + others
-    numbering, confidences = verdict([says(L3=3.0, L2=2.0)], np.zeros((1, 3)), 1.0, 0.17)
+    numbering, shares = verdict([says(L3=3.0, L2=2.0)], np.zeros((1, 3)), 1.0, 0.17)
     assert numbering.readings[0].levels == (L.L3,) and numbering.second.levels == (L.L2,)
     assert numbering.readings[0].probability == pytest.approx(l3 / total)
     assert numbering.second.probability == pytest.approx(l2 / total)
-    assert confidences == [pytest.approx(l3 / total)]
+    assert shares == [pytest.approx(l3 / total)]
 
 
 def test_what_looks_like_another_level_by_hand():
@@ -66,7 +66,7 @@ def test_what_speaks_for_a_name_is_not_lent_to_a_likeness():
 
 def test_l5_and_s1_by_hand():
     rows = [says(L5=2.0), says(S1=3.0)]
-    numbering, confidences = verdict(rows, np.zeros((2, 3)), 1.0, 1e9)
+    numbering, shares = verdict(rows, np.zeros((2, 3)), 1.0, 1e9)
     assert numbering.readings[0].levels == (L.L5,)
     # L5 above S1, L6 above S1 (looks like L5), L4 above S1 (looks like L5), L5 above L6; all others e^0 at each place.
     rare = np.exp(-VARIANT)
@@ -75,14 +75,14 @@ def test_l5_and_s1_by_hand():
     assert weight[L.L5.rank, S1] == 1.0 and weight[L.L4.rank, S1] == pytest.approx(rare)
     above = np.exp(5) + rare * np.exp(2)
     others = rare * 2 * (np.exp(2) + 1) * np.exp(3)
-    assert confidences[0] < above / (above + others) and confidences[0] > 0.8
+    assert shares[0] < above / (above + others) and shares[0] > 0.8
 
 
 def test_evidence_of_one_vertebra_names_its_neighbours():
     levels = (L.T11, L.T12, L.L1, L.L2)
-    numbering, confidences = verdict([says(), says(T12=9.0), says(), says()], line(*levels), 1.0, 0.17)
+    numbering, shares = verdict([says(), says(T12=9.0), says(), says()], line(*levels), 1.0, 0.17)
     assert numbering.readings[0].levels == levels
-    assert min(confidences) > 0.7 and numbering.certainty is not Certainty.UNKNOWN
+    assert min(shares) > 0.7 and numbering.certainty is not Certainty.UNKNOWN
 
 
 def test_without_evidence_nothing_can_be_known():
@@ -94,8 +94,8 @@ def test_without_evidence_nothing_can_be_known():
 
 def test_an_overlooked_vertebra_is_named_by_its_neighbours():
     levels = (L.L1, L.L2, L.L3)
-    numbering, confidences = verdict([says(L1=6.0), None, says(L3=6.0)], line(*levels), 1.0, 0.17)
-    assert numbering.readings[0].levels == levels and len(confidences) == 3
+    numbering, shares = verdict([says(L1=6.0), None, says(L3=6.0)], line(*levels), 1.0, 0.17)
+    assert numbering.readings[0].levels == levels and len(shares) == 3
 
 
 def test_a_thirteenth_rib_makes_a_t13_unless_the_person_is_usual():
@@ -114,11 +114,11 @@ def test_distances_tell_a_neck_from_a_loin():
 def test_the_probabilities_of_all_readings_sum_to_one():
     rng = np.random.default_rng(0)
     rows = [rng.normal(0, 2, S1 + 1) for _ in range(3)]
-    _, confidences = verdict(rows, line(L.T3, L.T4, L.T5), 1.0, 0.17)
+    _, shares = verdict(rows, line(L.T3, L.T4, L.T5), 1.0, 0.17)
     found = module.ways(3, False)
     plain = found.ranks[found.cost == 0].tolist()
     assert len({tuple(way) for way in plain}) == len(plain)
-    assert all(0 < confidence <= 1 for confidence in confidences)
+    assert all(0 < share <= 1 for share in shares)
 
 
 def test_the_second_reading_of_a_sure_column_is_one_level_off(monkeypatch):
@@ -148,31 +148,30 @@ def test_the_neighbours_of_a_reading():
 def test_a_column_elsewhere_is_weighed_as_another_reading_by_hand(monkeypatch):
     monkeypatch.setattr(module, "TEMPERATURE", 2.0)
     sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95), Reading((L.T12,), 0.05)))
-    weighed, confidences = beside(sure, [0.96], -2.0)
+    weighed = beside(sure, -2.0)
     share = 1 / (1 + 0.95 * np.exp(-1.0))
     assert [one.probability for one in weighed.readings] == pytest.approx([0.95 * share, 0.05 * share])
-    assert confidences == pytest.approx([0.96 * share])
     assert weighed.certainty is Certainty.DOUBTFUL
     assert weighed.evidence == ("but with a vertebra more or less among these, other names would fit nearly as well",)
 
 
 def test_a_distant_rival_changes_nothing():
     sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
-    assert beside(sure, [0.95], -np.inf) == (sure, [0.95])
-    weighed, _ = beside(sure, [0.95], -20.0)
+    assert beside(sure, -np.inf) == sure
+    weighed = beside(sure, -20.0)
     assert weighed.certainty is Certainty.CERTAIN and weighed.evidence == ()
 
 
 def test_a_better_rival_leaves_nothing_known():
     sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
-    assert beside(sure, [0.95], 1e6)[0].certainty is Certainty.UNKNOWN
+    assert beside(sure, 1e6).certainty is Certainty.UNKNOWN
 
 
 def test_what_speaks_against_a_verdict_takes_its_certainty_and_no_rival_gives_it_back():
     sure = Numbering(Certainty.CERTAIN, (Reading((L.L1,), 0.95),))
     doubted = against(sure, ["L1 and L2 lie far apart"])
     assert doubted.certainty is Certainty.DOUBTFUL and doubted.evidence == ("but L1 and L2 lie far apart",)
-    assert beside(doubted, [0.95], -np.inf)[0].certainty is Certainty.DOUBTFUL
+    assert beside(doubted, -np.inf).certainty is Certainty.DOUBTFUL
     assert against(sure, []) is sure
 
 
