@@ -44,12 +44,16 @@ def _cut(step: float, in_box: float, in_scan: float) -> bool:
 def named_further(
     label: Callable[[SpineBox], Centroids], box: SpineBox, column: Centroids, scan: SpineBox
 ) -> tuple[SpineBox, Centroids]:
-    """The box and its column, or a longer box and the column in it where that shows a vertebra more, or S1 below it."""
-    longer = further(box, column, scan)
-    if longer is None:
-        return box, column
-    again = label(longer)
-    return (longer, again) if _shown(again) > _shown(column) else (box, column)
+    """The box and its column, or a longer box and the column in it as long as that shows more.
+
+    More is a vertebra more, or S1 below it. A column that goes on to the end of the longer box is looked for further.
+    """
+    while (longer := further(box, column, scan)) is not None:
+        again = label(longer)
+        if _shown(again) <= _shown(column):
+            break
+        box, column = longer, again
+    return box, column
 
 
 def _shown(column: Centroids) -> tuple[int, bool]:

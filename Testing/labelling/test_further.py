@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.anatomy import STANDARD, Level
 from SpineSegmentationLib.labelling.further import AS_FAR, further, named_further
 from SpineSegmentationLib.numbering import Certainty, Numbering, Reading
 from SpineSegmentationLib.pipeline import Pipeline
@@ -85,6 +86,23 @@ def test_the_longer_box_counts_where_it_shows_more(again, taken):
     seen, found = named_further(label, box(-300, 60), LUMBAR, SCAN)
     assert asked == [box(-300, 60 + AS_FAR)]
     assert (seen, found) == ((asked[0], again) if taken else (box(-300, 60), LUMBAR))
+
+
+def test_a_column_is_followed_to_the_end_of_the_scan():
+    asked = []
+
+    def label(longer: SpineBox) -> Centroids:
+        asked.append(longer)
+        return chest.only([point.level for point in chest if longer.contains([point.position])[0]])
+
+    heights = np.arange(280, -300, -30.0)
+    chest = column(*zip(STANDARD[STANDARD.index(Level.C7) :], heights, strict=False))
+    scan = box(-300, 300)
+    begun = label(box(180, 300))
+    asked.clear()
+    seen, found = named_further(label, box(180, 300), begun, scan)
+    assert [one.lower[2] for one in asked] == [60, -60, -180, -300]
+    assert (seen, found) == (scan, chest)
 
 
 class Short:
