@@ -18,6 +18,20 @@ def normalise_hu(hu: Tensor) -> Tensor:
     return hu.float().clamp(*HU_RANGE) / 1000.0
 
 
+def soft_and_bone(hu: Tensor) -> Tensor:
+    """HU (N, 1, ...) in two windows, soft tissue with fat and lung, and bone: (N, 2, ...), about -1..1."""
+    return torch.cat([(hu.clamp(-1000, 400) + 300) / 700, (hu.clamp(100, 1300) - 700) / 600], 1)
+
+
+def strided_convolution(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
+    """3D convolution, batch normalisation, ReLU."""
+    return [
+        nn.Conv3d(inside, outside, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm3d(outside),
+        nn.ReLU(inplace=True),
+    ]
+
+
 def normalisation(dims: int, channels: int) -> nn.Module:
     """Batch statistics in 2D, where batches are large; statistics of the one patch in 3D, where they are not."""
     return nn.BatchNorm2d(channels) if dims == 2 else nn.InstanceNorm3d(channels, affine=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..anatomy import S1
+from .blocks import soft_and_bone, strided_convolution
 
 PLACES = S1 + 1
 """Answers to "which level": those of ``COLUMN``, then S1."""
@@ -29,14 +30,6 @@ class Answers(NamedTuple):
     sacrum: Tensor
 
 
-def _convolution(inside: int, outside: int, stride: int) -> list[nn.Module]:
-    return [
-        nn.Conv3d(inside, outside, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm3d(outside),
-        nn.ReLU(inplace=True),
-    ]
-
-
 class EvidenceNet(nn.Module):
     """``forward``: HU (N, 1, 48, 48, 48) at 3 mm, the centroid in the middle, to :class:`Answers`.
 
@@ -51,18 +44,16 @@ class EvidenceNet(nn.Module):
         widths = self.WIDTHS[width]
         layers: list[nn.Module] = []
         for number, (inside, outside) in enumerate(zip((2, *widths), widths, strict=False)):
-            layers += _convolution(inside, outside, 2)
+            layers += strided_convolution(inside, outside, 2)
             if number in (1, 2):
-                layers += _convolution(outside, outside, 1)
+                layers += strided_convolution(outside, outside)
         self.features = nn.Sequential(*layers, nn.Conv3d(widths[-1], 48, 1), nn.ReLU(inplace=True))
         self.join = nn.Sequential(nn.Dropout(0.2), nn.Linear(48 * 3**3, 96), nn.ReLU(inplace=True))
         self.head = nn.Linear(96, PLACES + 6)
         self.register_buffer("places", torch.arange(PLACES, dtype=torch.float32))
 
     def forward(self, hu: Tensor) -> Answers:
-        soft = (hu.clamp(-1000, 400) + 300) / 700
-        bone = (hu.clamp(100, 1300) - 700) / 600
-        features = self.features(torch.cat([soft, bone], 1))
+        features = self.features(soft_and_bone(hu))
         own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([PLACES, 1, 1, 4], 1)
         middle = PLACES / 2 * (1 + place)
         levels = own - nn.functional.softplus(sharpness) * (self.places - middle).square()

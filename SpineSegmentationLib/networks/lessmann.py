@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks import CONV, Decoder, Encoder, batch_normalisation, convolution, plain_double_convolution, unpooled
+from .blocks import (
+    CONV,
+    Decoder,
+    Encoder,
+    batch_normalisation,
+    convolution,
+    plain_double_convolution,
+    soft_and_bone,
+    strided_convolution,
+    unpooled,
+)
 
+NUMBERS = 25  # C1 to L5, and a sixth lumbar vertebra
 MIDDLE = 12.5  # number of the middle of the column, where the label's regression begins
 
 
@@ -79,27 +92,50 @@ class IterativeFCN(nn.Module):
         return self.head(features), number if self.training else functional.relu(number), self.completeness(bottom)
 
 
-class RibNetwork(nn.Module):
-    """A patch and the mask of the vertebra in it to whether that vertebra is thoracic (VerSe paper, section 3.2).
+class Name(NamedTuple):
+    """What the rib network says of every patch.
 
-    ``forward``: image (N, 1, z, y, x) normalised HU and mask (N, 1, z, y, x) of 0 and 1 to logits (N,).
+    Attributes:
+        levels: (N, ``NUMBERS``) log probabilities, of C1 to L6.
+        thoracic, complete: (N,) logits.
     """
 
-    WIDTHS = {"paper": (32, 64, 128, 128, 128), "compact": (8, 16, 24, 32, 48)}
+    levels: Tensor
+    thoracic: Tensor
+    complete: Tensor
+
+
+class RibNetwork(nn.Module):
+    """A patch and the mask of the vertebra in it to whether it is thoracic (VerSe paper, section 3.2), and which it is.
+
+    ``forward``: HU (N, 1, z, y, x) and mask (N, 1, z, y, x) of 0 and 1 to :class:`Name`. The paper asks for the ribs
+    alone; the level and completeness, which the iterative network tells from a single value in the middle of its
+    coarsest features, are ours.
+    """
+
+    WIDTHS = {"paper": (32, 64, 128, 128), "compact": (12, 24, 40, 56)}
     SPACINGS, PATCHES = IterativeFCN.SPACINGS, IterativeFCN.PATCHES
+    JOINED = 16  # channels that are joined over all places
+    EDGE = 4  # places along every axis there
 
     def __init__(self, width: str = "compact") -> None:
         super().__init__()
         widths = self.WIDTHS[width]
         self.spacing, self.patch = self.SPACINGS[width], self.PATCHES[width]
-        self.steps = nn.ModuleList(
-            convolution(3, before, after, normalise=batch_normalisation)
-            for before, after in zip((2, *widths), widths, strict=False)
-        )
-        self.dense = nn.Linear(widths[-1], 1)
+        layers: list[nn.Module] = []
+        for number, (inside, outside) in enumerate(zip((3, *widths), widths, strict=False)):
+            layers += strided_convolution(inside, outside, 2)
+            if number in (1, 2):
+                layers += strided_convolution(outside, outside)
+        self.features = nn.Sequential(*layers, nn.Conv3d(widths[-1], self.JOINED, 1), nn.ReLU(inplace=True))
+        self.join = nn.Sequential(nn.Dropout(0.2), nn.Linear(self.JOINED * self.EDGE**3, 64), nn.ReLU(inplace=True))
+        self.head = nn.Linear(64, NUMBERS + 4)
+        self.register_buffer("numbers", torch.arange(1, NUMBERS + 1, dtype=torch.float32))
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        features = torch.cat([image, mask], 1)
-        for step in self.steps:
-            features = functional.max_pool3d(step(features), 2, ceil_mode=True)
-        return self.dense(features.flatten(2).mean(2).float())[:, 0]
+    def forward(self, hu: Tensor, mask: Tensor) -> Name:
+        features = self.features(torch.cat([soft_and_bone(hu), mask], 1))
+        features = functional.adaptive_avg_pool3d(features, self.EDGE)
+        own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([NUMBERS, 1, 1, 2], 1)
+        middle = MIDDLE * (1 + place)
+        levels = own - functional.softplus(sharpness) * (self.numbers - middle).square()
+        return Name(levels.log_softmax(1), rest[:, 0], rest[:, 1])

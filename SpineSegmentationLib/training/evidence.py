@@ -22,6 +22,7 @@ from ..labelling.patches import AIR, SPACING, patches
 from ..labelling.readings import RIBBED, readings
 from ..networks.evidence import Answers
 from .deformation import Deformation
+from .fields import field_of_view, thick
 from .loop import Task
 from .subjects import Subject, rarity, shares
 from .synthesis import scanned
@@ -96,8 +97,8 @@ class EvidenceTask(Task):
         places, centres = column.places[start : start + count], column.centres[start : start + count]
         hu = column.hu.astype(np.float32)
         if rng.random() < 0.3:
-            hu = _thick(hu, rng.uniform(1.5, 3.0))
-        low, high = _seen(centres, hu.shape, rng)
+            hu = thick(hu, rng.uniform(1.5, 3.0))
+        low, high = field_of_view(centres, hu.shape, SPACING, rng)
         view = np.full_like(hu, AIR)
         inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         grain = rng.standard_normal(hu[inside].shape, np.float32) * rng.uniform(0, 30)
@@ -151,34 +152,6 @@ def column_of(subject: Subject) -> tuple[NDArray, NDArray]:
     if subject.sacrum is not None and len(places) and COLUMN[places[-1]] in LAST:
         places, centres = np.append(places, S1), np.vstack([centres, subject.sacrum])
     return places, centres
-
-
-def _thick(hu: NDArray[np.float32], rows: float) -> NDArray[np.float32]:
-    """A volume (z, y, x) as slices of that many voxels show it."""
-    size = hu.shape
-    slices = (max(round(size[0] / rows), 2), *size[1:])
-    coarse = functional.interpolate(torch.from_numpy(hu)[None, None], size=slices, mode="area")
-    return functional.interpolate(coarse, size=size, mode="trilinear", align_corners=False)[0, 0].numpy()
-
-
-def _seen(centres: NDArray, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """A field of view that holds the centres and often ends near them: first and last + 1 voxel, z,y,x."""
-    low, high = np.zeros(3, int), np.array(shape)
-    if not len(centres):
-        return low, high
-    if rng.random() < 0.4:
-        low[0] = max(centres[:, 0].min() - rng.uniform(1, 14), 0)
-    if rng.random() < 0.4:
-        high[0] = min(centres[:, 0].max() + rng.uniform(2, 14), shape[0])
-    if rng.random() < 0.3:
-        low[1] = max(centres[:, 1].min() - rng.uniform(7, 20), 0)
-    if rng.random() < 0.3:
-        high[1] = min(centres[:, 1].max() + rng.uniform(4, 20), shape[1])
-    if rng.random() < 0.3:
-        sides = rng.uniform(9, 22, 2)
-        low[2] = max(centres[:, 2].min() - sides[0], 0)
-        high[2] = min(centres[:, 2].max() + sides[1], shape[2])
-    return low, np.maximum(high, low + 1)
 
 
 def _elsewhere(centres: NDArray, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
