@@ -9,9 +9,6 @@ from .patch import PatchSegmenter
 SIZE = (88, 104, 112)  # voxels z,y,x
 CENTRE = (48, 36, 56)  # where the centroid lies in it: processes reach back and down
 
-BORDER = 0.2
-"""Probability at which a mask ends: people's masks hold voxels that bone fills in part (docs/results.md)."""
-
 CALIBRATION = (
     (0.915, 0.493), (0.950, 0.802), (0.954, 0.827), (0.960, 0.872), (0.965, 0.900), (0.970, 0.925), (0.975, 0.944),
     (0.979, 0.954),
@@ -28,4 +25,3 @@ class AnduinSegmenter(PatchSegmenter):
     size, centre = SIZE, CENTRE
     intensity = staticmethod(normalise_hu)
     calibration = CALIBRATION
-    border = BORDER

@@ -18,6 +18,7 @@ from ..networks.attention import SegmentationNet
 from ..networks.blocks import normalise_hu
 from ..resampling import AIR, resample
 from ..spine import Point, SpineBox, rounded
+from .border import along_bone
 from .column import Column
 from .mask import VertebraMask, interpolated
 
@@ -54,7 +55,7 @@ class AttentionSegmenter:
         probability = self.map_of(ct).part(first, tuple(shape))
         own, *others = (np.array(p)[::-1] / self.spacing - first for p in (position, *near(position, column)))
         region = part_of(probability >= 0.5, own, np.array(others).reshape(-1, 3), self.spacing)
-        return interpolated(probability, region, first, self.spacing)
+        return along_bone(interpolated(probability, region, first, self.spacing), ct, round(self.spacing))
 
     def map_of(self, ct: sitk.Image) -> SpineMap:
         """The map of a scan; that of the last one is kept, for all its vertebrae share the blocks."""

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 import torch
-from scipy import ndimage
 
 from ..detection.lessmann import DIRECTION, Network
 from ..detection.lessmann_patches import Ask, Fragment, Lattice
-from ..resampling import AIR, resample
+from ..resampling import AIR
 from ..spine import Point, SpineBox, rounded
+from .border import hu_of, without_soft_surface
 from .column import Column
 from .mask import HALF, VertebraMask, interpolated, whole
 
@@ -125,19 +125,5 @@ def nothing(position: Point) -> VertebraMask:
 def mask_of(fragment: Fragment, spacing: float, ct: sitk.Image) -> VertebraMask:
     """The mask of a fragment on the 1 mm lattice, its surface cleaned (section 3.1)."""
     mask = interpolated(fragment.answer.probability, fragment.mask, fragment.corner, spacing)
-    last = np.add(mask.corner, mask.probability.shape[::-1]) - 1.0
-    box = SpineBox(rounded(np.subtract(mask.corner, 0.25)), rounded(last + 0.25))
-    hu = sitk.GetArrayFromImage(resample(ct, 1.0, box))
-    cleaned = without_soft_surface(mask.probability, hu)
+    cleaned = without_soft_surface(mask.probability, hu_of(ct, mask.corner, mask.probability.shape), SURFACE)
     return replace(mask, probability=cleaned, complete=fragment.answer.complete >= 0.5)
-
-
-def without_soft_surface(probability: np.ndarray, hu: np.ndarray) -> np.ndarray:
-    """Mask values (uint8, 0..255) with the outermost voxels below ``SURFACE`` just under one half (section 3.1).
-
-    Just under: the border on the scan's grid is interpolated and lies where these voxels were, and the memory still
-    knows them.
-    """
-    inside = probability >= HALF
-    surface = inside & ~ndimage.binary_erosion(inside)
-    return np.where(surface & (hu < SURFACE), HALF - 1, probability).astype(np.uint8)

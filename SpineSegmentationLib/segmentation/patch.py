@@ -20,6 +20,10 @@ from .confidence import Calibration, confidence
 from .mask import VertebraMask
 
 SPACING = 1.0  # mm
+BORDER = 0.2
+"""Probability at which a mask ends; its odds are moved so that this becomes one half. People's masks hold voxels that bone
+fills in part (docs/results.md)."""
+
 SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
 
 
@@ -42,7 +46,6 @@ class PatchSegmenter:
         size: of the patch in voxels z,y,x; ``centre``: where the centroid lies in it.
         intensity: HU at 1 mm (z, y, x) to what the network sees.
         calibration: how good masks are that look so sure; None where that was not measured.
-        border: probability of the network at which a mask ends; its odds are moved so that this becomes one half.
     """
 
     name: str
@@ -51,7 +54,6 @@ class PatchSegmenter:
     centre: tuple[int, int, int]
     intensity: Callable[[Tensor], Tensor]
     calibration: Calibration | None = None
-    border = 0.5
 
     def __init__(self, device: torch.device) -> None:
         network, found = weights.load(self.name, self.architecture, device)
@@ -69,7 +71,7 @@ class PatchSegmenter:
         image = resample(ct, SPACING, box)
         hint = (np.asarray(position) / SPACING - first)[::-1]
         probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
-        mask = VertebraMask.of(with_border(probability, self.border), image)
+        mask = VertebraMask.of(with_border(probability, BORDER), image)
         return mask if self.calibration is None else replace(mask, confidence=confidence(probability, self.calibration))
 
     def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:

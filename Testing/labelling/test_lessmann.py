@@ -16,7 +16,6 @@ from SpineSegmentationLib.labelling.lessmann_traversal import traverse
 from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.segmentation import lessmann as segmentation
-from SpineSegmentationLib.segmentation.lessmann import without_soft_surface
 from SpineSegmentationLib.session.memory import Memory, scan_of, text_of
 from SpineSegmentationLib.session.session import Session
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
@@ -87,18 +86,6 @@ def test_crumbs_are_not_listed(volumes, complete, listed):
         mask[:volume] = True
         met.append(Fragment(mask, Answer(mask.astype(float), 20.0, chance), np.zeros(3, int)))
     assert [n for n in range(len(met)) if labelling.shown_enough(n, met)] == listed
-
-
-def test_soft_voxels_are_cut_off_the_surface_alone():
-    probability = np.zeros((7, 7, 7), np.uint8)
-    probability[1:6, 1:6, 1:6] = 255
-    hu = np.full((7, 7, 7), 300.0)
-    hu[1, 3, 3] = hu[3, 3, 3] = 199.0
-    hu[3, 3, 1] = 200.0
-    cleaned = without_soft_surface(probability, hu)
-    assert (cleaned >= 128).sum() == 124
-    assert cleaned[1, 3, 3] == 127
-    assert cleaned[3, 3, 3] == 255 and cleaned[3, 3, 1] == 255
 
 
 @pytest.fixture

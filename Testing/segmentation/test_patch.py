@@ -30,6 +30,6 @@ def test_the_patch_lies_on_the_lattice_and_points_at_the_centroid(stage):
     assert tuple(segmenter.runner.image.shape[2:]) == stage.size
     where = np.argwhere(mask.probability >= 128)[:, ::-1] + mask.corner
     np.testing.assert_allclose(where.mean(0), position, atol=0.6)
-    ended = 0.5 + np.log(stage.border / (1 - stage.border)) / Echo.STEEP  # of the Gaussian, where the mask ends
+    ended = 0.5 + np.log(patch.BORDER / (1 - patch.BORDER)) / Echo.STEEP  # of the Gaussian, where the mask ends
     radius = patch.SIGMA * np.sqrt(-2 * np.log(ended))
     assert len(where) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
