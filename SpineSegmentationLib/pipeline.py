@@ -30,7 +30,7 @@ from .labelling.combined import CombinedLabeller
 from .labelling.further import named_further
 from .labelling.lessmann import LessmannLabeller
 from .labelling.mccouat_glocker import McCouatGlockerLabeller
-from .labelling.payer import PayerLabeller
+from .labelling.payer import PayerLabeller, PayerMarkovLabeller
 from .numbering import Certainty
 from .parts import whole_of
 from .segmentation.anduin import AnduinSegmenter
@@ -107,6 +107,7 @@ DETECTORS: dict[str, Callable[[torch.device], Detector]] = {
 LABELLERS: dict[str, Callable[[torch.device], Labeller]] = {
     "anduin": AnduinLabeller,
     "payer": PayerLabeller,
+    "payer-markov": PayerMarkovLabeller,
     "combined": CombinedLabeller,
     "mccouat-glocker": McCouatGlockerLabeller,
     "lessmann": LessmannLabeller,
@@ -118,7 +119,7 @@ SEGMENTERS: dict[str, Callable[[torch.device], Segmenter]] = {
     "attention": AttentionSegmenter,
 }
 
-ASSUMING = ("combined", "anduin")
+ASSUMING = ("combined", "anduin", "payer")
 """Labellers whose attribute ``usual`` may be set: the person has twelve thoracic and five lumbar vertebrae."""
 
 APART = 10.0
@@ -270,7 +271,7 @@ class Pipeline:
             with preferring(self.weights):
                 made = self._makers[name](self.device)
             if name == "labelling" and self.assume_usual:
-                assert isinstance(made, (AnduinLabeller, CombinedLabeller))  # ASSUMING
+                assert isinstance(made, (AnduinLabeller, CombinedLabeller, PayerLabeller))  # ASSUMING
                 made.usual = True
             self._made[name] = made
         return self._made[name]

@@ -79,6 +79,19 @@ def test_candidates_of_ideal_heatmaps_are_decoded_to_the_same_column(column):
     assert np.linalg.norm(found.positions - places, axis=1).max() < 0.5
 
 
+def test_the_column_is_named_as_one_and_as_published(column, monkeypatch):
+    levels, _, heat, image = column
+    # A shadow of a vertebra half-way between T12 and L1, which the random field's bias takes for a T13.
+    here = [levels.index(level) for level in (Level.T12, Level.L1)]
+    _, places, *_ = column
+    shadow = (places[here[0]] + places[here[1]]) / 2
+    heat[Level.T13.rank] = 0.15 * gaussians(shadow[None, ::-1] / 4, heat.shape[1:], 2.0).numpy()
+    for kind, found in ((labelling.PayerLabeller, levels), (labelling.PayerMarkovLabeller, [*levels, Level.T13])):
+        labeller = kind.__new__(kind)
+        monkeypatch.setattr(kind, "seen", lambda self, ct, box: (heat, image))
+        assert set(labeller(image, SpineBox.of_image(image)).levels) == set(found)
+
+
 def test_doubt_between_two_levels_lowers_the_confidence(column):
     levels, _, heat, image = column
     doubtful = 0.55 * heat
