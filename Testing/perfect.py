@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from SpineSegmentationLib.anatomy import COLUMN, Level
 from SpineSegmentationLib.detection.lessmann import UP
-from SpineSegmentationLib.detection.lessmann_patches import Answer, Lattice
+from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment, Lattice
 from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
 from SpineSegmentationLib.spine import SpineBox
 from SpineSegmentationLib.weights import Weights
@@ -62,6 +62,10 @@ class PerfectNetwork:
     def levels(self) -> list[Level]:
         """All that are large enough to be followed, in the order of the traversal."""
         return [level for level in COLUMN if self.sizes[level] * 8 >= 1000][:: -self.direction]
+
+    def judged(self, lattice: Lattice, fragment: Fragment) -> Fragment:
+        """As it is: there is no rib network."""
+        return fragment
 
     def __call__(self, hu: np.ndarray, memory: np.ndarray) -> Answer:
         self.calls += 1

@@ -7,8 +7,9 @@ import torch
 
 from SpineSegmentationLib import weights
 from SpineSegmentationLib.detection.attention import AttentionDetector
-from SpineSegmentationLib.detection.lessmann import LessmannDetector, Network
-from SpineSegmentationLib.labelling.lessmann import RIBS, LessmannLabeller
+from SpineSegmentationLib.detection.lessmann import RIBS, LessmannDetector, Network
+from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment, Lattice
+from SpineSegmentationLib.labelling.lessmann import LessmannLabeller
 from SpineSegmentationLib.networks.attention import AttentionNet, SegmentationNet
 from SpineSegmentationLib.networks.lessmann import IterativeFCN, RibNetwork
 from SpineSegmentationLib.pipeline import Pipeline
@@ -64,6 +65,14 @@ def test_the_rib_network_is_asked_once_it_is_there(place, ct):
     labeller = LessmannLabeller(CPU)
     assert [found.name for found in labeller.weights] == ["lessmann-segmentation", RIBS]
     assert len(labeller.runners) == 2
+    lattice = Lattice(np.zeros((64, 64, 64), np.float32), np.zeros(3, int), 2.0, 64)
+    mask = np.zeros((64, 64, 64), bool)
+    mask[24:40, 24:40, 24:40] = True
+    fragment = Fragment(mask, Answer(mask.astype(np.float32), 5.0, 2.0), np.zeros(3, int))
+    judged = labeller.network.judged(lattice, fragment)
+    assert judged.answer.label == 5.0 and judged.mask is mask
+    assert judged.answer.names.sum() == pytest.approx(1) and judged.answer.thoracic in (True, False)
+    assert 0 <= judged.answer.complete <= 1
 
 
 def test_attentions_stages_run(place, ct):

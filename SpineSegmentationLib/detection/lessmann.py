@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -16,12 +17,13 @@ import torch
 from .. import weights
 from ..device import Runner
 from ..networks.blocks import normalise_hu
-from ..networks.lessmann import IterativeFCN
+from ..networks.lessmann import IterativeFCN, RibNetwork
 from ..resampling import AIR
 from ..spine import SpineBox
 from .lessmann_patches import LEAST, Answer, Ask, Fragment, Index, Lattice
 
-NETWORK = "lessmann-segmentation"  # one network does everything
+NETWORK = "lessmann-segmentation"  # one network does everything,
+RIBS = "lessmann-labelling"  # and another one is asked about what it found (VerSe paper, section 3.2)
 UP, DOWN = 1, -1
 DIRECTION = UP  # of the traversal: what the network was trained for, and the more robust one (section 5.4)
 BONE = 100.0  # HU: where too little is brighter there is no vertebra, and the network need not be asked
@@ -34,6 +36,8 @@ BEFORE = 20.0  # mm from the first vertebra to the box's lower end
 class Network:
     """The network as the traversal asks it, with the attributes of a stage.
 
+    The VerSe system's rib network is there when its weights are; the system of 2019 had none.
+
     Attributes:
         spacing: mm; ``patch``: voxels along every axis.
     """
@@ -42,7 +46,13 @@ class Network:
         network, found = weights.load(NETWORK, IterativeFCN, device)
         self.spacing, self.patch = network.spacing, network.patch
         self.runner = Runner(network, device)
-        self.weights, self.runners = (found,), (self.runner,)
+        self.weights: tuple[weights.Weights, ...] = (found,)
+        self.runners: tuple[Runner, ...] = (self.runner,)
+        self.ribs: Runner | None = None
+        if weights.registered(RIBS):
+            second, found = weights.load(RIBS, RibNetwork, device)
+            self.ribs = Runner(second, device)
+            self.weights, self.runners = (*self.weights, found), (*self.runners, self.ribs)
 
     def __call__(self, hu: np.ndarray, memory: np.ndarray) -> Answer:
         """See :data:`Ask`."""
@@ -51,6 +61,21 @@ class Network:
         logits, label, complete = self.runner(lambda network, *patch: network(*patch), image, known)
         probability = logits.float().sigmoid()[0, 0].cpu().numpy()
         return Answer(probability, float(label[0]), float(complete.float().sigmoid()[0]))
+
+    def judged(self, lattice: Lattice, fragment: Fragment) -> Fragment:
+        """The fragment with what the rib network says of it, where there is one: names, ribs, completeness."""
+        if self.ribs is None:
+            return fragment
+        hu = torch.from_numpy(lattice.shown(fragment))[None, None]
+        mask = torch.from_numpy(fragment.mask.astype(np.float32))[None, None]
+        said = self.ribs(lambda network, *patch: network(*patch), hu, mask)
+        answer = replace(
+            fragment.answer,
+            names=said.levels[0].exp().cpu().numpy(),
+            thoracic=bool(said.thoracic[0] > 0),
+            complete=float(said.complete[0].sigmoid()),
+        )
+        return replace(fragment, answer=answer)
 
 
 class LessmannDetector:

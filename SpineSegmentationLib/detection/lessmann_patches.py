@@ -24,11 +24,15 @@ class Answer:
         probability: of the next vertebra, 0..1, (z, y, x) of the patch.
         label: number of the vertebra, 1 for C1 to 24 for L5, with decimals.
         complete: probability that it is wholly visible, 0..1.
+        names: (25,) how likely the rib network finds each of C1 to L6; None while it was not asked.
+        thoracic: whether that takes it for a vertebra with ribs.
     """
 
     probability: np.ndarray
     label: float
     complete: float
+    names: np.ndarray | None = None
+    thoracic: bool | None = None
 
 
 Ask = Callable[[np.ndarray, np.ndarray], Answer]
@@ -90,6 +94,10 @@ class Lattice:
         if count > 1:
             mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
         return Fragment(mask, answer, np.asarray(centre) - self.patch // 2)
+
+    def shown(self, fragment: Fragment) -> np.ndarray:
+        """The patch of a fragment in HU."""
+        return self.cut(self.hu, fragment.corner + self.patch // 2, AIR)
 
     def remember(self, fragment: Fragment) -> None:
         """Adds a fragment to the memory (section 3.2)."""

@@ -6,47 +6,32 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from .. import weights
 from ..cache import Cache
 from ..detection.lessmann import DIRECTION, UP
 from ..detection.lessmann_patches import Fragment, Lattice
-from ..device import Runner
 from ..headway import portion
-from ..networks.blocks import normalise_hu
-from ..networks.lessmann import RibNetwork
 from ..numbering import Certainty, Numbering
-from ..resampling import AIR
 from ..segmentation.column import Column, Instances
 from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
 from ..segmentation.mask import HALF, VertebraMask
 from ..spine import Centroid, Point, SpineBox, rounded
 from .lessmann_chain import column as chain
 from .lessmann_chain import steps
-from .lessmann_sequence import NAMES, readings
+from .lessmann_sequence import NAMES, expected, names_of, readings
 from .lessmann_traversal import traverse
 from .verdict import unanchored
 
-RIBS = "lessmann-labelling"  # the rib network is the only one that serves the names alone
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
 CRUMB = 0.25  # and of one that the network calls complete
 
 
 class LessmannLabeller:
-    """Finds the vertebrae in a spine box, one after the other, with their masks; names them all together.
-
-    The VerSe system's rib network is asked when its weights are there; the system of 2019 had none.
-    """
+    """Finds the vertebrae in a spine box, one after the other, with their masks; names them all together."""
 
     def __init__(self, device: torch.device) -> None:
         self.segmenter = LessmannSegmenter(device)
         self.network = self.segmenter.network
-        self.weights: tuple[weights.Weights, ...] = self.network.weights
-        self.runners: tuple[Runner, ...] = self.network.runners
-        self.ribs: Runner | None = None
-        if weights.registered(RIBS):
-            network, found = weights.load(RIBS, RibNetwork, device)
-            self.ribs = Runner(network, device)
-            self.weights, self.runners = (*self.weights, found), (*self.runners, self.ribs)
+        self.weights, self.runners = self.network.weights, self.network.runners
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Instances:
         """The vertebrae whose middle lies in the box (LPS mm), with the share of their names' likelihood."""
@@ -68,7 +53,7 @@ class LessmannLabeller:
             remember(lattice, mask)
             if (mask.probability >= HALF).any():
                 places.append((x, y, z))
-                met.append(fragment)
+                met.append(self.network.judged(lattice, fragment))
 
         traverse(lattice, self.network, box, DIRECTION, settled)
         enough = [i for i in range(len(met)) if shown_enough(i, met)]
@@ -77,28 +62,21 @@ class LessmannLabeller:
         order = chain(np.array(places).reshape(-1, 3), volumes)[-len(NAMES) :]
         apart = len(places) - len(order)
         places, met = [places[i] for i in order], [met[i] for i in order]
-        thoracic = None if self.ribs is None else [self.bears_ribs(lattice, fragment) for fragment in met]
-        numbers = [fragment.answer.label for fragment in met]
-        named = readings(numbers, thoracic, steps(np.array(places).reshape(-1, 3), numbers))
+        chances = np.array([names_of(fragment.answer) for fragment in met]).reshape(-1, len(NAMES))
+        thoracic = [bool(fragment.answer.thoracic) for fragment in met]
+        named = readings(chances, thoracic, steps(np.array(places).reshape(-1, 3), expected(chances)))
         column = Column(ct, NAME, self.segmenter, places, known)
         masks = {column.key(place): column.mask(place) for place in places}
         if not named:
             return Instances(masks=masks)
         best = named[0]
         points = (Centroid(level, p, best.probability) for level, p in zip(best.levels, places, strict=True))
-        off = np.mean([abs(NAMES.index(level) + 1 - n) for level, n in zip(best.levels, numbers, strict=True)])
+        numbers = [NAMES.index(level) + 1 for level in best.levels]
+        off = np.abs(expected(chances) - numbers).mean()
         said = [f"single vertebrae were taken for others, {off:.1f} levels off on average"]
         if apart:
             said.append(f"left out as no neighbours of these, though as large as vertebrae: {apart} pieces of bone")
         return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, tuple(said)), masks=masks))
-
-    def bears_ribs(self, lattice: Lattice, fragment: Fragment) -> bool:
-        """Whether the rib network takes a vertebra for a thoracic one."""
-        assert self.ribs is not None
-        hu = lattice.cut(lattice.hu, fragment.corner + lattice.patch // 2, AIR)
-        image = normalise_hu(torch.from_numpy(hu))[None, None]
-        mask = torch.from_numpy(fragment.mask.astype(np.float32))[None, None]
-        return float(self.ribs(lambda network, *patch: network(*patch), image, mask)[0]) > 0
 
 
 def shown_enough(number: int, met: list[Fragment]) -> bool:

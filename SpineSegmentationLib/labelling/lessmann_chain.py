@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..anatomy import Level
@@ -39,7 +41,7 @@ def column(bodies: np.ndarray, volumes: np.ndarray) -> list[int]:
     return chain[::-1]
 
 
-def steps(bodies: np.ndarray, numbers: list[float]) -> list[int]:
+def steps(bodies: np.ndarray, numbers: Sequence[float] | np.ndarray) -> list[int]:
     """How many names each vertebra of a column (N, 3, LPS mm, from the head down) is below the first.
 
     Where the way to the next is much longer than usual for such numbers, one has been passed over.

@@ -1,10 +1,13 @@
-"""From a number per vertebra to names: the likeliest sequence without gaps (Lessmann et al. 2019, section 3.4)."""
+"""From numbers, or likely names, to the likeliest sequence without gaps (Lessmann et al. 2019, section 3.4)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..anatomy import STANDARD, Level
+from ..detection.lessmann_patches import Answer
 from ..numbering import Reading
 
 NAMES = (*STANDARD, Level.L6)  # numbers 1 to 25: the paper's 24, and a sixth lumbar vertebra
@@ -16,44 +19,53 @@ def probabilities(number: float) -> np.ndarray:
     return np.maximum(1 - np.abs(np.arange(1, len(NAMES) + 1) - np.clip(number, 1, len(NAMES))), 0)
 
 
-def votes(thoracic: list[bool] | None, count: int) -> np.ndarray:
+def votes(thoracic: Sequence[bool], count: int) -> np.ndarray:
     """The weight of each vertebra's vote, (count,), from the head down.
 
     Args:
-        thoracic: whether each bears ribs, from the head down; None when nobody asked.
+        thoracic: whether each bears ribs, from the head down; empty when nobody asked.
     """
     weights = np.ones(count)
-    if thoracic and any(thoracic):
+    if any(thoracic):
         # Met on the way up: the lowest that bears ribs, and the one above the uppermost that does.
         weights[max(i for i, one in enumerate(thoracic) if one)] = RIB_VOTES
-        above = thoracic.index(True) - 1
+        above = list(thoracic).index(True) - 1
         if above >= 0:
             weights[above] = RIB_VOTES
     return weights
 
 
+def names_of(answer: Answer) -> np.ndarray:
+    """How likely each of ``NAMES`` is, (25,): by the rib network, or else by the number that the first one gave."""
+    return probabilities(answer.label) if answer.names is None else answer.names
+
+
+def expected(chances: np.ndarray) -> np.ndarray:
+    """The mean number (N,), 1 for C1, of vertebrae with the probabilities (N, 25)."""
+    return chances @ np.arange(1, len(NAMES) + 1)
+
+
 def readings(
-    numbers: list[float], thoracic: list[bool] | None = None, places: list[int] | None = None
+    chances: np.ndarray, thoracic: Sequence[bool] = (), places: Sequence[int] | None = None
 ) -> tuple[Reading, ...]:
     """The likeliest two ways to name vertebrae that follow each other, with their share of the likelihood, 0..1.
 
     The likelihood of a sequence is the mean probability of its names. Where no sequence is likely at all those
-    nearest to the numbers are taken, with a share of 0.
+    nearest to the mean numbers are taken, with a share of 0.
 
     Args:
-        numbers: predicted, one per vertebra, from the head down; at most 25.
+        chances: (N, 25) probabilities of the names of each, from the head down; at most 25.
         thoracic: as in :func:`votes`.
         places: how many names each lies below the first; one after the other unless given, or if they are too many.
     """
-    count = len(numbers)
+    count = len(chances)
     if count == 0:
         return ()
     inner = np.arange(count) if places is None or places[-1] >= len(NAMES) else np.array(places)
     starts = np.arange(len(NAMES) - int(inner[-1]))
     weights = votes(thoracic, count)
-    table = np.array([probabilities(number) for number in numbers])
-    means = np.array([np.average(table[np.arange(count), start + inner], weights=weights) for start in starts])
-    away = np.array([np.abs(start + 1 + inner - numbers).sum() for start in starts])
+    means = np.array([np.average(chances[np.arange(count), start + inner], weights=weights) for start in starts])
+    away = np.array([np.abs(start + 1 + inner - expected(chances)).sum() for start in starts])
     order = np.lexsort((away, -means))[:2]
     shares = means / means.sum() if means.sum() > 0 else means
     return tuple(Reading(tuple(NAMES[start + n] for n in inner), float(shares[start])) for start in order)

@@ -30,7 +30,7 @@ EVIDENCE = 0.1  # weight of a path that makes it e times as likely: not all vert
 class PayerLabeller:
     """Names and places the vertebrae inside a spine box: the network's candidates, named as one column.
 
-    The published choice among them is :class:`PayerMarkovLabeller`'s. There the directions from one vertebra to the next
+    The published choice among them is :class:`PayerMarkovLabeller`'s. There directions from one vertebra to the next
     outweigh what the heatmaps say, and a vertebra more always pays: of people that these weights never saw it names a
     sixth fewer vertebrae right (docs/results.md).
     """

@@ -60,7 +60,7 @@ class LessmannSegmenter:
         found = at_point(lattice, self.network, np.asarray(position), self.direction)
         if found is None:
             return nothing(position)
-        return mask_of(found, lattice.spacing, ct)
+        return mask_of(self.network.judged(lattice, found), lattice.spacing, ct)
 
     def lattice(self, ct: sitk.Image, position: Point) -> Lattice:
         """The patch round a position."""

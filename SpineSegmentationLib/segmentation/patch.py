@@ -21,8 +21,8 @@ from .mask import VertebraMask
 
 SPACING = 1.0  # mm
 BORDER = 0.2
-"""Probability at which a mask ends; its odds are moved so that this becomes one half. People's masks hold voxels that bone
-fills in part (docs/results.md)."""
+"""Probability at which a mask ends; its odds are moved so that this becomes one half. People's masks hold voxels that
+bone fills in part (docs/results.md)."""
 
 SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
 

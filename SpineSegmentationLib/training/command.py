@@ -34,7 +34,8 @@ from .corrections import RATE, check_forgetting, corrected_subjects, forgetting,
 from .detection import DetectionTask, PayerDetectionTask
 from .evidence import EvidenceTask
 from .folds import SAME_PERSON, Fold
-from .lessmann import LessmannRibTask, LessmannTask
+from .lessmann import LessmannTask
+from .lessmann_ribs import LessmannRibTask
 from .loop import Task, train
 from .mccouat_glocker import McCouatGlockerDetectionTask, McCouatGlockerLabellingTask
 from .own_masks import own_mask_subjects

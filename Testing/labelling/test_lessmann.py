@@ -1,5 +1,7 @@
 """Lessmann's three stages on the road, with a network that is never wrong: names, masks that are kept, every edit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -11,7 +13,7 @@ from SpineSegmentationLib.detection import lessmann as detection
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
 from SpineSegmentationLib.headway import telling
 from SpineSegmentationLib.labelling import lessmann as labelling
-from SpineSegmentationLib.labelling.lessmann_sequence import probabilities, readings, votes
+from SpineSegmentationLib.labelling.lessmann_sequence import expected, names_of, probabilities, readings, votes
 from SpineSegmentationLib.labelling.lessmann_traversal import traverse
 from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
@@ -30,22 +32,26 @@ def test_a_number_is_a_probability_of_two_names():
     np.testing.assert_allclose(probabilities(26.5), np.eye(25)[24])
 
 
-def likeliest(numbers, thoracic=None):
-    best = readings(numbers, thoracic)[0]
+def numbered(*numbers):
+    return np.array([probabilities(number) for number in numbers]).reshape(-1, 25)
+
+
+def likeliest(numbers, thoracic=()):
+    best = readings(numbered(*numbers), thoracic)[0]
     return best.levels, best.probability
 
 
 def test_the_likeliest_sequence_by_hand():
     # As L2 L3 L4 (21, 22, 23): (0.8 + 0.4 + 0.8) / 3; one lower: (0 + 0 + 0.2) / 3; one higher: (0.2 + 0.6 + 0) / 3.
-    best, second = readings([21.2, 22.6, 22.8])
+    best, second = readings(numbered(21.2, 22.6, 22.8))
     assert best.levels == (Level.L2, Level.L3, Level.L4)
     assert best.probability == pytest.approx(2.0 / (2.0 + 0.2 + 0.8))
     assert second.levels == (Level.L3, Level.L4, Level.L5)
     assert second.probability == pytest.approx(0.8 / 3.0)
     # One vertebra that is wrong by three does not draw the others along.
     assert likeliest([19.0, 20.0, 24.0, 22.0])[0] == (Level.T12, Level.L1, Level.L2, Level.L3)
-    assert readings([]) == ()
-    assert len(readings(list(range(1, 26)))) == 1  # only one way to name 25
+    assert readings(numbered()) == ()
+    assert len(readings(numbered(*range(1, 26)))) == 1  # only one way to name 25
 
 
 def test_numbers_that_fit_no_sequence_are_named_by_what_is_nearest():
@@ -56,12 +62,20 @@ def test_numbers_that_fit_no_sequence_are_named_by_what_is_nearest():
     assert share == 0 and len(levels) == 3
 
 
+def test_the_rib_networks_names_come_before_the_number():
+    answer = Answer(np.zeros((1, 1, 1)), 22.8, 1.0)
+    np.testing.assert_allclose(names_of(answer), probabilities(22.8))
+    flat = np.full(25, 1 / 25)
+    assert names_of(replace(answer, names=flat)) is flat
+    np.testing.assert_allclose(expected(np.array([flat, probabilities(22.8)])), [13, 22.8])
+
+
 def test_the_votes_of_ribs_count_three_times():
     # C6 C7 | T1 ... T3 | L1: the lowest with ribs and the first without above them.
     np.testing.assert_array_equal(votes([False, False, True, True, True, False], 6), [1, 3, 1, 1, 3, 1])
     np.testing.assert_array_equal(votes([True, True], 2), [1, 3])
     np.testing.assert_array_equal(votes([False, False], 2), [1, 1])
-    np.testing.assert_array_equal(votes(None, 3), [1, 1, 1])
+    np.testing.assert_array_equal(votes((), 3), [1, 1, 1])
     # Two say T12 L1, the lowest rib's owner says it is T11: with three votes it wins.
     numbers = [19.0, 20.0, 20.0]
     assert likeliest(numbers)[0] == (Level.T12, Level.L1, Level.L2)

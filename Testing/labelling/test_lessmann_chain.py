@@ -32,9 +32,9 @@ def test_vertebrae_that_were_passed_over_leave_a_place():
     bodies = np.array([[0, 0, 0], [0, 0, -34.2], [0, 0, -34.2 - 71], [0, 0, -34.2 - 71 - 35]])
     numbers = [20.0, 21.0, 23.0, 24.0]
     assert steps(bodies, numbers) == [0, 1, 3, 4]
-    best = readings(numbers, None, steps(bodies, numbers))[0]
+    best = readings(np.eye(25)[[19, 20, 22, 23]], (), steps(bodies, numbers))[0]
     assert best.levels == (Level.L1, Level.L2, Level.L4, Level.L5)
     assert best.probability == pytest.approx(1.0)
     assert steps(bodies[:1], numbers[:1]) == [0]
     # More places than names: one after the other.
-    assert len(readings([20.0, 21.0], None, [0, 40])[0].levels) == 2
+    assert len(readings(np.eye(25)[[19, 20]], (), [0, 40])[0].levels) == 2
