@@ -97,12 +97,13 @@ class Name(NamedTuple):
 
     Attributes:
         levels: (N, ``NUMBERS``) log probabilities, of C1 to L6.
-        thoracic, complete: (N,) logits.
+        thoracic, complete, vertebra: (N,) logits; the last one is low where the mask is of another bone.
     """
 
     levels: Tensor
     thoracic: Tensor
     complete: Tensor
+    vertebra: Tensor
 
 
 class RibNetwork(nn.Module):
@@ -110,7 +111,7 @@ class RibNetwork(nn.Module):
 
     ``forward``: HU (N, 1, z, y, x) and mask (N, 1, z, y, x) of 0 and 1 to :class:`Name`. The paper asks for the ribs
     alone; the level and completeness, which the iterative network tells from a single value in the middle of its
-    coarsest features, are ours.
+    coarsest features, are ours, and so is whether it is a vertebra at all.
     """
 
     WIDTHS = {"paper": (32, 64, 128, 128), "compact": (12, 24, 40, 56)}
@@ -129,13 +130,13 @@ class RibNetwork(nn.Module):
                 layers += strided_convolution(outside, outside)
         self.features = nn.Sequential(*layers, nn.Conv3d(widths[-1], self.JOINED, 1), nn.ReLU(inplace=True))
         self.join = nn.Sequential(nn.Dropout(0.2), nn.Linear(self.JOINED * self.EDGE**3, 64), nn.ReLU(inplace=True))
-        self.head = nn.Linear(64, NUMBERS + 4)
+        self.head = nn.Linear(64, NUMBERS + 5)
         self.register_buffer("numbers", torch.arange(1, NUMBERS + 1, dtype=torch.float32))
 
     def forward(self, hu: Tensor, mask: Tensor) -> Name:
         features = self.features(torch.cat([soft_and_bone(hu), mask], 1))
         features = functional.adaptive_avg_pool3d(features, self.EDGE)
-        own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([NUMBERS, 1, 1, 2], 1)
+        own, place, sharpness, rest = self.head(self.join(features.flatten(1))).float().split([NUMBERS, 1, 1, 3], 1)
         middle = MIDDLE * (1 + place)
         levels = own - functional.softplus(sharpness) * (self.numbers - middle).square()
-        return Name(levels.log_softmax(1), rest[:, 0], rest[:, 1])
+        return Name(levels.log_softmax(1), *rest.unbind(1))

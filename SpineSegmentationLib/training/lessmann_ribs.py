@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..anatomy import Level
+from ..anatomy import COLUMN, Level
 from ..detection.lessmann_patches import LEAST, Lattice
 from ..labelling.lessmann_sequence import NAMES
 from ..networks.lessmann import RibNetwork
@@ -27,6 +27,11 @@ SOURCES = {"real": 0.06, "own": 0.54, "atlas": 0.15, "phantom": 0.25}
 TALLEST = 240.0  # mm of the column in a stretch
 LONGEST = 6  # vertebrae of a run
 SEEN = 0.4  # least share of a vertebra that is named
+OTHER = 255  # code of a bone that is no vertebra
+OTHERS = 0.15  # share of the samples that show one
+BONE = (120.0, 250.0)  # HU from which on it is bone
+REACH = (10.0, 28.0)  # mm from its middle to its ends
+TRIES = 300  # places that are looked at for one
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Stretch:
     """A deformed and scanned part of a person: HU int16 and codes uint8 (z, y, x).
 
     Attributes:
-        volumes: voxels of every vertebra there, from the head down, should all of it be seen.
+        volumes: voxels of every vertebra there, from the head down, should all of it be seen; none where the part shows
+            another bone, whose code is ``OTHER``.
         whole: those of them that are there as a whole.
     """
 
@@ -46,7 +52,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Looks:
-    """Patches round neighbouring vertebrae, (N, z, y, x): HU int16 and masks; numbers and completeness (N,)."""
+    """Patches round neighbouring vertebrae, (N, z, y, x): HU int16 and masks; numbers, completeness (N,).
+
+    A patch round another bone is alone, with a number of 0.
+    """
 
     hu: np.ndarray
     masks: np.ndarray
@@ -56,6 +65,8 @@ class Looks:
 
 class LessmannRibTask(Task):
     """Draws runs of neighbouring vertebrae, each with its mask in the middle of a patch, and scores their names.
+
+    Now and then another bone takes their place, as the traversal meets sterna, hips and skulls.
 
     A run is scored as the column is named later, by all sequences without gaps; so a patch that shows a landmark
     learns to speak loudly, one in the middle of the chest to keep its voice down.
@@ -78,10 +89,13 @@ class LessmannRibTask(Task):
             for (person, level), one in zip(self.vertebrae, real, strict=True)
         ]
         self.weights = shares(owners, np.array(weights), SOURCES)
+        self.people = [one for one in people if one.subject.hu is not None and one.subject.source in ("real", "own")]
         widths = {spacing: RibNetwork.PATCHES[width] for width, spacing in RibNetwork.SPACINGS.items()}
         self.edge = widths[self.spacing]
 
     def draw(self, rng: np.random.Generator) -> Stretch:
+        if self.people and rng.random() < OTHERS and (found := self.another_bone(rng)):
+            return found
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         person, level = self.vertebrae[rng.choice(len(self.vertebrae), p=self.weights)]
         subject = person.subject
@@ -111,13 +125,38 @@ class LessmannRibTask(Task):
             return self.draw(rng)
         return Stretch(hu.round().clamp(-1024, 3071).to(torch.int16).numpy(), shown, volumes, frozenset(whole))
 
+    def another_bone(self, rng: np.random.Generator) -> Stretch | None:
+        """A piece of bone away from a real person's vertebrae, such as a network may take for one; None by bad luck."""
+        person = self.people[rng.integers(len(self.people))]
+        subject = person.subject
+        assert subject.hu is not None and subject.labels is not None
+        rows = np.arange(max(person.low, 0), min(person.high, len(subject.hu)))
+        places = np.stack([rng.choice(rows, TRIES), *(rng.integers(n, size=TRIES) for n in subject.hu.shape[1:])], 1)
+        bright = subject.hu[tuple(places.T)] > rng.uniform(*BONE)
+        if not bright.any():
+            return None
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        spread = {"bend": 3.0 / self.spacing, "wavelength": 66 / self.spacing}
+        size = (self.edge + round(20 / self.spacing),) * 3
+        grid = Deformation(rng, size, places[bright.argmax()].astype(float), rotation=14, scale=0.18, **spread).grid()
+        hu = seen(subject, grid, self.spacing, rng, generator).numpy()
+        codes = sample(subject.labels, grid, 0, nearest=True).numpy()
+        away = np.linalg.norm((np.indices(size).T - np.array(size) / 2) / rng.uniform(*REACH, 3), axis=3).T
+        beside = ndimage.binary_dilation(np.isin(codes, COLUMN), iterations=round(8 / self.spacing))
+        pieces, count = ndimage.label((hu > rng.uniform(*BONE)) & (away * self.spacing < 1) & ~beside)
+        largest = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1 if count else pieces > 0
+        if largest.sum() * self.spacing**3 < LEAST:
+            return None
+        shown = ndimage.binary_closing(largest, iterations=2)
+        return Stretch(hu.round().clip(-1024, 3071).astype(np.int16), shown * np.uint8(OTHER), {}, frozenset())
+
     def vary(self, stretch: Stretch, rng: np.random.Generator) -> Looks:
         """A run of the stretch as another scan might show it, with masks as the traversal might leave them."""
-        levels = list(stretch.volumes)
+        levels = list(stretch.volumes) or [OTHER]
         count = min(int(rng.integers(1, LONGEST + 1)), len(levels))
         start = int(rng.integers(len(levels) - count + 1))
         run = levels[start : start + count]
-        places = ndimage.find_objects(stretch.codes, max(Level))
+        places = ndimage.find_objects(stretch.codes, OTHER)
         centres = np.array([[(s.start + s.stop) / 2 for s in places[one - 1]] for one in run]).reshape(-1, 3)
         hu = stretch.hu.astype(np.float32)
         if rng.random() < 0.35:
@@ -130,7 +169,7 @@ class LessmannRibTask(Task):
         codes[inside] = stretch.codes[inside]
         lattice = Lattice(view, np.zeros(3, int), self.spacing, self.edge)
         shown = {one: codes == one for one in run}
-        run = [one for one in run if shown[one].sum() >= self.least(stretch.volumes[one])]
+        run = [one for one in run if shown[one].sum() >= self.least(stretch.volumes.get(one, 0.0))]
         hus, masks, complete = [], [], []
         for one in run:
             where = np.argwhere(shown[one])
@@ -143,7 +182,7 @@ class LessmannRibTask(Task):
             complete.append(one in stretch.whole and len(where) >= WHOLE * stretch.volumes[one])
         if not run:
             return self.vary(stretch, rng)
-        numbers = np.array([NAMES.index(one) + 1 for one in run])
+        numbers = np.array([0 if one == OTHER else NAMES.index(one) + 1 for one in run])
         return Looks(np.array(hus), np.array(masks), numbers, np.array(complete))
 
     def least(self, volume: float) -> float:
@@ -158,14 +197,20 @@ class LessmannRibTask(Task):
         said = network(*(part.to(device).contiguous(memory_format=layout) for part in (hu, masks)))
         numbers = torch.from_numpy(np.concatenate([looks.numbers for looks in batch])).to(device)
         complete = torch.from_numpy(np.concatenate([looks.complete for looks in batch])).to(device)
-        thoracic = torch.tensor([NAMES[number - 1].region == "thoracic" for number in numbers], device=device)
-        total = functional.nll_loss(said.levels, numbers - 1)
-        total = total + 0.3 * functional.binary_cross_entropy_with_logits(said.thoracic, thoracic.float())
-        total = total + 0.3 * functional.binary_cross_entropy_with_logits(said.complete, complete.float())
+        thoracic = torch.tensor([number > 0 and NAMES[number - 1].region == "thoracic" for number in numbers]).to(
+            device
+        )
+        shown = numbers > 0
+        total = 0.3 * functional.binary_cross_entropy_with_logits(said.vertebra, shown.float())
+        if shown.any():
+            total = total + functional.nll_loss(said.levels[shown], numbers[shown] - 1)
+            for logits, truth in ((said.thoracic, thoracic), (said.complete, complete)):
+                total = total + 0.3 * functional.binary_cross_entropy_with_logits(logits[shown], truth[shown].float())
         first = 0
         for looks in batch:
             mine = said.levels[first : first + len(looks.numbers)]
-            total = total + 0.5 * run_error(mine, looks.numbers) / len(batch)
+            if looks.numbers[0]:
+                total = total + 0.5 * run_error(mine, looks.numbers) / len(batch)
             first += len(looks.numbers)
         return total
 
