@@ -63,7 +63,7 @@ class Network:
         return Answer(probability, float(label[0]), float(complete.float().sigmoid()[0]))
 
     def judged(self, lattice: Lattice, fragment: Fragment) -> Fragment:
-        """The fragment with what the rib network says of it, where there is one: names, ribs, completeness."""
+        """The fragment with what the rib network says of it, where there is one: all but mask and number."""
         if self.ribs is None:
             return fragment
         hu = torch.from_numpy(lattice.shown(fragment))[None, None]
@@ -74,6 +74,7 @@ class Network:
             names=said.levels[0].exp().cpu().numpy(),
             thoracic=bool(said.thoracic[0] > 0),
             complete=float(said.complete[0].sigmoid()),
+            vertebra=float(said.vertebra[0].sigmoid()),
         )
         return replace(fragment, answer=answer)
 

@@ -26,6 +26,7 @@ class Answer:
         complete: probability that it is wholly visible, 0..1.
         names: (25,) how likely the rib network finds each of C1 to L6; None while it was not asked.
         thoracic: whether that takes it for a vertebra with ribs.
+        vertebra: probability that it is a vertebra at all, 0..1; 1 while the rib network was not asked.
     """
 
     probability: np.ndarray
@@ -33,6 +34,7 @@ class Answer:
     complete: float
     names: np.ndarray | None = None
     thoracic: bool | None = None
+    vertebra: float = 1.0
 
 
 Ask = Callable[[np.ndarray, np.ndarray], Answer]

@@ -22,6 +22,7 @@ from .lessmann_traversal import traverse
 from .verdict import unanchored
 
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
+VERTEBRA = 0.5  # least probability that it is one
 CRUMB = 0.25  # and of one that the network calls complete
 
 
@@ -43,17 +44,21 @@ class LessmannLabeller:
         places: list[Point] = []
         met: list[Fragment] = []
 
-        def settled(fragment: Fragment) -> None:
+        def settled(fragment: Fragment) -> bool:
             """The mask as the segmenter makes it from the point; so a point alone gives the same one again."""
+            fragment = self.network.judged(lattice, fragment)
+            if fragment.answer.vertebra < VERTEBRA:
+                return False
             x, y, z = rounded(fragment.body[::-1] * spacing)
             if not box.contains(np.array([x, y, z]))[0] or (x, y, z) in places:
-                return
+                return True
             with portion(0, abs(z - begin) / box.size[2]):  # so that it can be ended here
                 mask = Column(ct, NAME, self.segmenter, [*places, (x, y, z)], known).mask((x, y, z))
             remember(lattice, mask)
             if (mask.probability >= HALF).any():
                 places.append((x, y, z))
-                met.append(self.network.judged(lattice, fragment))
+                met.append(fragment)
+            return True
 
         traverse(lattice, self.network, box, DIRECTION, settled)
         enough = [i for i in range(len(met)) if shown_enough(i, met)]

@@ -12,7 +12,7 @@ from ..spine import SpineBox
 
 SETTLED = 2.0  # mm: delta_max
 MOVES = 10  # at most, for one vertebra
-MOST = 30  # vertebrae: more than a column has, with fragments at both ends
+MOST = 30  # vertebrae and other bones: more than a column has, with fragments at both ends
 
 
 def converge(lattice: Lattice, ask: Ask, centre: Index) -> Fragment | None:
@@ -37,7 +37,7 @@ def traverse(
     ask: Ask,
     box: SpineBox,
     direction: int,
-    settled: Callable[[Fragment], None] = lambda fragment: None,
+    settled: Callable[[Fragment], bool] = lambda fragment: True,
 ) -> list[Fragment]:
     """The vertebrae in the order in which they are met; those not wholly visible are among them.
 
@@ -49,22 +49,27 @@ def traverse(
         ask: the network.
         box: where the search puts patches, LPS mm; the column is followed beyond it.
         direction: ``detection.lessmann.UP`` or ``DOWN``; what the network was trained for.
-        settled: called with every vertebra before the network is asked for the next one.
+        settled: called with each before the network is asked for the next one; says whether it is a vertebra. What is
+            none is known from then on, but not followed.
     """
     found: list[Fragment] = []
+    known = 0
     search = iter(windows(lattice, box, direction))
     fragment = first_fragment(lattice, ask, box, direction)
-    while fragment is not None and len(found) < MOST:
+    while fragment is not None and known < MOST:
         reached = fragment.middle[0]
         whole = converge(lattice, ask, fragment.middle)
         fragment = None
         if whole is not None:
             lattice.remember(whole)
-            settled(whole)
-            found.append(whole)
+            known += 1
             centre = whole.corner + lattice.patch // 2
-            reached = centre[0]
-            fragment = lattice.look(ask, centre)
+            if settled(whole):
+                found.append(whole)
+                reached = centre[0]
+                fragment = lattice.look(ask, centre)
+            else:  # the column may be beside it
+                reached = centre[0] - direction * lattice.patch // 2
         while fragment is None and (ahead := next(search, None)) is not None:
             if (ahead[0] - reached) * direction > 0 and sees_bone(lattice, ahead):
                 fragment = lattice.look(ask, ahead)

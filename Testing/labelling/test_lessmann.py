@@ -239,6 +239,16 @@ def test_a_column_that_was_followed_is_named_once(network, monkeypatch):
     assert len(asked) == 1
 
 
+def test_what_the_rib_network_takes_for_another_bone_is_not_listed(network):
+    def judged(lattice, fragment):
+        other = abs(fragment.answer.label - 20) < 0.1  # L1, or what looks like it
+        return replace(fragment, answer=replace(fragment.answer, vertebra=0.1 if other else 0.9))
+
+    network.judged = judged
+    found = labelling.LessmannLabeller(None)(network.ct, network.box)
+    assert Level.L1 not in found.levels and {Level.T12, Level.L2} <= set(found.levels)
+
+
 def test_what_lies_beyond_a_wide_gap_is_left_out_and_told(network):
     whole = truth(Level.T5, Level.L4)
     gapped = PerfectNetwork(np.where(np.isin(whole, [Level.T8, Level.T9, Level.T10, Level.T11]), 0, whole))

@@ -53,6 +53,25 @@ def test_one_vertebra_alone(direction):
     assert only.answer.complete == 1
 
 
+@pytest.mark.parametrize("height", [0.1, 0.5, 0.9])
+def test_another_bone_is_met_once_and_the_column_beside_it_followed(height):
+    column = truth(Level.T11, Level.L4)
+    labels = np.pad(column, ((0, 0), (60, 0), (0, 0)))  # room in front
+    z = int(height * (len(labels) - 20))
+    labels[z : z + 20, 5:15, 20:40] = Level.L6  # a sternum, which the network takes for the first
+    network = PerfectNetwork(labels)
+    met = []
+
+    def is_vertebra(fragment):
+        met.append(fragment)
+        return visited(network, [fragment]) != [Level.L6]
+
+    found = traverse(network.lattice(), network, network.box, UP, is_vertebra)
+    assert Level.L6 in network.levels()
+    assert visited(network, found) == [level for level in network.levels() if level is not Level.L6]
+    assert visited(network, met).count(Level.L6) == 1
+
+
 def test_no_vertebra_at_all():
     network = PerfectNetwork(np.zeros((80, 60, 60), np.uint8))
     assert traverse(network.lattice(), network, network.box, UP) == []
