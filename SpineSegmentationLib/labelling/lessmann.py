@@ -15,8 +15,7 @@ from ..segmentation.column import Column, Instances
 from ..segmentation.lessmann import NAME, LessmannSegmenter, remember
 from ..segmentation.mask import HALF, VertebraMask
 from ..spine import Centroid, Point, SpineBox, rounded
-from .lessmann_chain import column as chain
-from .lessmann_chain import steps
+from .lessmann_chain import column as column_of
 from .lessmann_sequence import NAMES, expected, names_of, readings
 from .lessmann_traversal import traverse
 from .verdict import unanchored
@@ -63,13 +62,13 @@ class LessmannLabeller:
         traverse(lattice, self.network, box, DIRECTION, settled)
         enough = [i for i in range(len(met)) if shown_enough(i, met)]
         places, met = [places[i] for i in enough], [met[i] for i in enough]
-        volumes = np.array([fragment.mask.sum() for fragment in met])
-        order = chain(np.array(places).reshape(-1, 3), volumes)[-len(NAMES) :]
-        apart = len(places) - len(order)
-        places, met = [places[i] for i in order], [met[i] for i in order]
         chances = np.array([names_of(fragment.answer) for fragment in met]).reshape(-1, len(NAMES))
+        chain = column_of(np.array(places).reshape(-1, 3), chances)
+        apart = len(places) - len(chain.order)
+        places, met = [places[i] for i in chain.order], [met[i] for i in chain.order]
+        chances = chances[chain.order]
         thoracic = [bool(fragment.answer.thoracic) for fragment in met]
-        named = readings(chances, thoracic, steps(np.array(places).reshape(-1, 3), expected(chances)))
+        named = readings(chances, thoracic, chain.places)
         column = Column(ct, NAME, self.segmenter, places, known)
         masks = {column.key(place): column.mask(place) for place in places}
         if not named:

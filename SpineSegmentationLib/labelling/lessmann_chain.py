@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..anatomy import Level
 from .distances import DISTANCE
 from .lessmann_sequence import NAMES
 
@@ -15,41 +14,66 @@ FARTHEST = 100.0  # mm between two vertebrae that follow each other: one between
 ASIDE = 25.0  # mm to the left or right from one to the next
 ALONG = 0.6  # least share of that way that goes along the body
 PASSED = 1.7  # times the usual distance, from which a vertebra is missing between
+ANY = 0.05  # what a vertebra counts whose name is out of the question: it is better named than left out
+
+_DEPTH = np.cumsum([0.0, *(DISTANCE[level] for level in NAMES[:-1])])  # mm from C1 down, in the mean person
 
 
-def column(bodies: np.ndarray, volumes: np.ndarray) -> list[int]:
-    """The chain of neighbours that holds the most bone, from the head down; pieces of hip or skull are in none.
+class Chain(NamedTuple):
+    """A column among what was met.
+
+    Attributes:
+        order: which, from the head down.
+        places: how many names each lies below the first; more than one further where one was passed over.
+    """
+
+    order: list[int]
+    places: list[int]
+
+
+def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
+    """The chain of neighbours whose names fit best together: the sum of their probabilities is the largest.
+
+    Pieces of hip or skull fit into none: they lie aside, too far, or where no vertebra may follow.
 
     Args:
-        bodies: (N, 3) LPS mm; ``volumes``: (N,).
+        bodies: (N, 3) LPS mm; ``chances``: (N, 25) probabilities of their names.
     """
-    order = np.argsort(-bodies[:, 2])
-    best = np.array(volumes, float)
-    before = np.full(len(order), -1)
+    order = np.argsort(-bodies[:, 2], kind="stable")
+    gain = chances + ANY
+    best = gain.copy()
+    before: dict[tuple[int, int], tuple[int, int]] = {}
     for place, one in enumerate(order):
         for earlier in order[:place]:
-            way = bodies[one] - bodies[earlier]
-            length = float(np.linalg.norm(way))
-            follows = NEAREST <= length <= FARTHEST and abs(way[0]) <= ASIDE and -way[2] >= ALONG * length
-            if follows and best[earlier] + volumes[one] > best[one]:
-                best[one], before[one] = best[earlier] + volumes[one], earlier
-    chain: list[int] = []
-    last = int(best.argmax()) if len(order) else -1
-    while last >= 0:
-        chain.append(last)
-        last = int(before[last])
-    return chain[::-1]
+            if not _follows(bodies[earlier], bodies[one]):
+                continue
+            length = float(np.linalg.norm(bodies[one] - bodies[earlier]))
+            for name in range(len(NAMES) - 1):
+                below = name + _steps(length, name)
+                total = best[earlier, name] + gain[one, min(below, len(NAMES) - 1)]
+                if below < len(NAMES) and total > best[one, below]:
+                    best[one, below] = total
+                    before[int(one), below] = int(earlier), name
+    if not len(order):
+        return Chain([], [])
+    last, name = np.unravel_index(int(best.argmax()), best.shape)
+    state: tuple[int, int] | None = (int(last), int(name))
+    states = []
+    while state is not None:
+        states.append(state)
+        state = before.get(state)
+    states.reverse()
+    return Chain([one for one, _ in states], [name - states[0][1] for _, name in states])
 
 
-def steps(bodies: np.ndarray, numbers: Sequence[float] | np.ndarray) -> list[int]:
-    """How many names each vertebra of a column (N, 3, LPS mm, from the head down) is below the first.
+def _follows(upper: np.ndarray, lower: np.ndarray) -> bool:
+    """Whether one place (LPS mm) may be that of the next vertebra, or the next but some, below another."""
+    way = lower - upper
+    length = float(np.linalg.norm(way))
+    return NEAREST <= length <= FARTHEST and abs(way[0]) <= ASIDE and -way[2] >= ALONG * length
 
-    Where the way to the next is much longer than usual for such numbers, one has been passed over.
-    """
-    places = [0]
-    for number in range(1, len(bodies)):
-        middle = (numbers[number - 1] + numbers[number]) / 2
-        level: Level = NAMES[int(np.clip(np.rint(middle - 0.5), 1, len(NAMES))) - 1]
-        times = float(np.linalg.norm(bodies[number] - bodies[number - 1])) / DISTANCE[level]
-        places.append(places[-1] + (1 if times < PASSED else round(times)))
-    return places
+
+def _steps(length: float, name: int) -> int:
+    """How many names further a vertebra is that lies so far (mm) below one of ``NAMES``."""
+    further = _DEPTH[name + 1 :] - _DEPTH[name]
+    return 1 if length < PASSED * further[0] else int(np.abs(further - length).argmin()) + 1
