@@ -7,7 +7,7 @@ the first vertebra that it meets, the column is followed wherever it goes, and t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +30,10 @@ BONE = 100.0  # HU: where too little is brighter there is no vertebra, and the n
 CROP = 0.025  # share of the scan that is cut off at its bottom when nothing was found (VerSe paper, section 3.2)
 MOST_CROPPED = 0.25
 BESIDE = 128.0  # mm from the first vertebra to the box's sides: so far may a column bend
-BEFORE = 20.0  # mm from the first vertebra to the box's lower end
+BEFORE = 64.0  # mm from the first vertebra to the box's lower end: as far as its patch shows others
+SETTLED = 2.0  # mm: delta_max
+MOVES = 10  # at most, for one vertebra
+VERTEBRA = 0.5  # least probability that it is one
 
 
 class Network:
@@ -90,7 +93,12 @@ class LessmannDetector:
         """The box in LPS mm, within the scan; None when no patch shows a vertebra."""
         scan = SpineBox.of_image(ct)
         lattice = Lattice.of(ct, self.network.spacing, self.network.patch)
-        fragment = first_fragment(lattice, self.network, scan, DIRECTION)
+
+        def is_vertebra(fragment: Fragment) -> bool:
+            whole = converge(lattice, self.network, fragment.middle) or fragment
+            return self.network.judged(lattice, whole).answer.vertebra >= VERTEBRA
+
+        fragment = first_fragment(lattice, self.network, scan, DIRECTION, is_vertebra)
         return None if fragment is None else begins_with(fragment, lattice.spacing, scan, DIRECTION)
 
 
@@ -127,25 +135,58 @@ def sees_bone(lattice: Lattice, centre: Index) -> bool:
     return bool((lattice.hu[here] > BONE).sum() * lattice.spacing**3 >= LEAST)
 
 
-def first_fragment(lattice: Lattice, ask: Ask, box: SpineBox, direction: int) -> Fragment | None:
-    """The first fragment that the search meets in a box (LPS mm); None without any.
+def first_fragment(
+    lattice: Lattice,
+    ask: Ask,
+    box: SpineBox,
+    direction: int,
+    accepted: Callable[[Fragment], bool] = lambda fragment: True,
+) -> Fragment | None:
+    """The first fragment that the search meets in a box (LPS mm) and that is accepted; None without any.
+
+    The lattice remembers the others.
 
     Where nothing is found the end that the traversal begins at is cut off bit by bit: too small a rest of a vertebra
     there may keep the network from naming any other the first (VerSe paper, section 3.2). What was cut off is air in
     ``lattice`` from then on.
     """
     centres = windows(lattice, box, direction)
+
+    def met(centre: Index) -> Fragment | None:
+        while sees_bone(lattice, centre) and (found := lattice.look(ask, centre)):
+            if accepted(found):
+                return found
+            lattice.remember(found)
+        return None
+
     for centre in centres:
-        if sees_bone(lattice, centre) and (found := lattice.look(ask, centre)):
+        if found := met(centre):
             return found
     for _ in _cropped(lattice, direction):
         for centre in centres:
             here, _ = lattice.place(centre)
             end = here[0].start == 0 if direction == UP else here[0].stop == lattice.hu.shape[0]
             # Other patches do not show what was cut off.
-            if end and sees_bone(lattice, centre) and (found := lattice.look(ask, centre)):
+            if end and (found := met(centre)):
                 return found
     return None
+
+
+def converge(lattice: Lattice, ask: Ask, centre: Index) -> Fragment | None:
+    """Moves a patch to the middle of what it shows until it stands still; None when it loses the fragment.
+
+    A patch that still moves by more than ``SETTLED`` after ``MOVES`` moves swings between two places and is put midway
+    between the last two.
+    """
+    before = centre = np.asarray(centre)
+    for _ in range(MOVES):
+        fragment = lattice.look(ask, centre)
+        if fragment is None:
+            return None
+        if np.abs(fragment.middle - centre).max() * lattice.spacing <= SETTLED:
+            return fragment
+        before, centre = centre, fragment.middle
+    return lattice.look(ask, np.ceil((centre + before) / 2).astype(int))
 
 
 def _cropped(lattice: Lattice, direction: int) -> Iterator[None]:

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import torch
 
 from ..cache import Cache
-from ..detection.lessmann import DIRECTION, UP
+from ..detection.lessmann import DIRECTION, UP, VERTEBRA
 from ..detection.lessmann_patches import Fragment, Lattice
 from ..headway import portion
 from ..numbering import Certainty, Numbering
@@ -21,7 +21,6 @@ from .lessmann_traversal import traverse
 from .verdict import unanchored
 
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
-VERTEBRA = 0.5  # least probability that it is one
 CRUMB = 0.25  # and of one that the network calls complete
 
 

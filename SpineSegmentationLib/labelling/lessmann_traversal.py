@@ -4,32 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
-from ..detection.lessmann import first_fragment, sees_bone, windows
-from ..detection.lessmann_patches import Ask, Fragment, Index, Lattice
+from ..detection.lessmann import converge, first_fragment, sees_bone, windows
+from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..spine import SpineBox
 
-SETTLED = 2.0  # mm: delta_max
-MOVES = 10  # at most, for one vertebra
 MOST = 30  # vertebrae and other bones: more than a column has, with fragments at both ends
-
-
-def converge(lattice: Lattice, ask: Ask, centre: Index) -> Fragment | None:
-    """Moves a patch to the middle of what it shows until it stands still; None when it loses the fragment.
-
-    A patch that still moves by more than ``SETTLED`` after ``MOVES`` moves swings between two places and is put midway
-    between the last two.
-    """
-    before = centre = np.asarray(centre)
-    for _ in range(MOVES):
-        fragment = lattice.look(ask, centre)
-        if fragment is None:
-            return None
-        if np.abs(fragment.middle - centre).max() * lattice.spacing <= SETTLED:
-            return fragment
-        before, centre = centre, fragment.middle
-    return lattice.look(ask, np.ceil((centre + before) / 2).astype(int))
 
 
 def traverse(

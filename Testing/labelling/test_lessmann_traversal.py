@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from perfect import PerfectNetwork, truth
 
 from SpineSegmentationLib.anatomy import Level
-from SpineSegmentationLib.detection.lessmann import DOWN, UP, begins_with, first_fragment, windows
+from SpineSegmentationLib.detection.lessmann import DOWN, MOVES, UP, begins_with, converge, first_fragment, windows
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment, Lattice
-from SpineSegmentationLib.labelling.lessmann_traversal import MOST, MOVES, converge, traverse
+from SpineSegmentationLib.labelling.lessmann_traversal import MOST, traverse
 from SpineSegmentationLib.spine import SpineBox
 
 
