@@ -62,12 +62,11 @@ class LessmannLabeller:
         enough = [i for i in range(len(met)) if shown_enough(i, met)]
         places, met = [places[i] for i in enough], [met[i] for i in enough]
         chances = np.array([names_of(fragment.answer) for fragment in met]).reshape(-1, len(NAMES))
-        chain = column_of(np.array(places).reshape(-1, 3), chances)
-        apart = len(places) - len(chain.order)
-        places, met = [places[i] for i in chain.order], [met[i] for i in chain.order]
-        chances = chances[chain.order]
+        order, steps = column_of(np.array(places).reshape(-1, 3), chances)
+        apart = len(places) - len(order)
+        places, met, chances = [places[i] for i in order], [met[i] for i in order], chances[order]
         thoracic = [bool(fragment.answer.thoracic) for fragment in met]
-        named = readings(chances, thoracic, chain.places)
+        named = readings(chances, thoracic, steps)
         column = Column(ct, NAME, self.segmenter, places, known)
         masks = {column.key(place): column.mask(place) for place in places}
         if not named:
@@ -78,17 +77,18 @@ class LessmannLabeller:
         off = np.abs(expected(chances) - numbers).mean()
         said = [f"single vertebrae were taken for others, {off:.1f} levels off on average"]
         if apart:
-            said.append(f"left out as no neighbours of these, though as large as vertebrae: {apart} pieces of bone")
+            said.append(f"left out as no neighbours of these, though they look like vertebrae: {apart} pieces of bone")
         return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, tuple(said)), masks=masks))
 
 
 def shown_enough(number: int, met: list[Fragment]) -> bool:
     """Whether a vertebra is listed: it is complete, or the scan shows enough of it for a middle of its body.
 
-    Enough is measured by those met just before and after it, two on either side, for crumbs come in pairs; and no
-    crumb is complete, whatever the network says. The paper lists complete ones alone and leaves it to the application
-    to list others with a flag (section 3.5). Those that are left out did their part in the traversal.
+    Enough is measured by the median of those met just before and after it, two on either side, for crumbs come in
+    pairs, and a piece of skull is larger than any; and no crumb is complete, whatever the network says. The paper lists
+    complete ones alone and leaves it to the application to list others with a flag (section 3.5). Those that are left
+    out did their part in the traversal.
     """
     beside = [met[i].mask.sum() for i in range(max(number - 2, 0), min(number + 3, len(met))) if i != number]
-    share = met[number].mask.sum() / max(beside, default=met[number].mask.sum())
+    share = met[number].mask.sum() / (np.median(beside) if beside else met[number].mask.sum())
     return bool(share >= (CRUMB if met[number].answer.complete >= 0.5 else SHOWN))

@@ -53,19 +53,23 @@ class LessmannSegmenter:
         return tuple(sorted({column.mask(p).digest for p in self.before(position, column)}))
 
     def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask:
-        """The mask of the vertebra at ``position`` (LPS mm); empty when the network sees none there."""
-        lattice = self.lattice(ct, position)
-        for p in self.before(position, column):
-            remember(lattice, column.mask(p))
-        found = at_point(lattice, self.network, np.asarray(position), self.direction)
-        if found is None:
-            return nothing(position)
-        return mask_of(self.network.judged(lattice, found), lattice.spacing, ct)
+        """The mask of the vertebra at ``position`` (LPS mm); empty when the network sees none there.
 
-    def lattice(self, ct: sitk.Image, position: Point) -> Lattice:
-        """The patch round a position."""
+        It is asked with the middle of the vertebra in that of the patch, and if need be with the point there.
+        """
+        for middle in (position + BEHIND, np.asarray(position)):
+            lattice = self.lattice(ct, middle)
+            for p in self.before(position, column):
+                remember(lattice, column.mask(p))
+            found = at_point(lattice, self.network, np.asarray(position), self.direction)
+            if found is not None:
+                return mask_of(self.network.judged(lattice, found), lattice.spacing, ct)
+        return nothing(position)
+
+    def lattice(self, ct: sitk.Image, middle: np.ndarray) -> Lattice:
+        """The patch round a place (LPS mm)."""
         network = self.network
-        first = np.rint((position + BEHIND) / network.spacing) - network.patch // 2
+        first = np.rint(middle / network.spacing) - network.patch // 2
         lower, upper = first * network.spacing, (first + network.patch - 1) * network.spacing
         box = SpineBox(rounded(lower), rounded(upper))
         return Lattice.of(ct, network.spacing, network.patch, box)

@@ -90,6 +90,7 @@ def test_the_votes_of_ribs_count_three_times():
         ((80, 70, 4, 3), (0.9, 0.9, 0.6, 0.6), [0, 1]),  # two crumbs, which are as large as each other
         ((80, 70, 30), (0.9, 0.9, 0.6), [0, 1, 2]),
         ((80, 70, 30), (0.9, 0.9, 0.4), [0, 1]),
+        ((8, 8, 50, 8, 8), (0.9, 0.9, 0.9, 0.9, 0.9), [0, 1, 2, 3, 4]),  # a piece of skull beside a neck
         ((7,), (0.0,), [0]),
     ],
 )
