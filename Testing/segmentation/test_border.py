@@ -1,64 +1,127 @@
-"""The border of coarse masks goes to where bone ends, by hand."""
+"""Vertebrae cut by the border of the scan keep all that is seen of them, and only that."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
-from SpineSegmentationLib.segmentation.border import along_bone, hu_of, without_soft_surface
-from SpineSegmentationLib.segmentation.mask import VertebraMask
+from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.phantom import PhantomSpec, make_phantom
+from SpineSegmentationLib.segmentation.mask import VertebraMask, bounds, merge
 
-
-def test_soft_voxels_are_cut_off_the_surface_alone():
-    probability = np.zeros((7, 7, 7), np.uint8)
-    probability[1:6, 1:6, 1:6] = 255
-    hu = np.full((7, 7, 7), 300.0)
-    hu[1, 3, 3] = hu[3, 3, 3] = 199.0
-    hu[3, 3, 1] = 200.0
-    cleaned = without_soft_surface(probability, hu, 200.0)
-    assert (cleaned >= 128).sum() == 124
-    assert cleaned[1, 3, 3] == 127
-    assert cleaned[3, 3, 3] == 255 and cleaned[3, 3, 1] == 255
+EVERYWHERE = np.ones((3, 3, 3))
 
 
-@pytest.fixture
-def block():
-    """A scan (z 0..19) with bone at z, y, x 5..14, and air beyond; its lattice is the voxels'."""
-    hu = np.zeros((20, 20, 20), np.int16)
-    hu[5:15, 5:15, 5:15] = 400
-    return sitk.GetImageFromArray(hu)
+@pytest.fixture(scope="module")
+def truth():
+    """The voxels (z, y, x; 1 mm) of a neck, a chest and a lumbar vertebra."""
+    found = {}
+    for level in (Level.C5, Level.T8, Level.L4):
+        spec = PhantomSpec(seed=3, first=level, last=level, field=(110, 120), margin=15.0, noise=0.0)
+        labels = sitk.GetArrayFromImage(make_phantom(spec, (1.0, 1.0, 1.0)).label_map) == level
+        where = bounds(labels)
+        pieces, _ = ndimage.label(labels[where], EVERYWHERE)
+        found[level] = np.pad(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1, 6)
+    return found
 
 
-def values(mask: VertebraMask) -> np.ndarray:
-    """The mask's values on the scan's grid."""
-    whole = np.zeros((40, 40, 40), np.uint8)
-    x, y, z = (c + 10 for c in mask.corner)
-    depth, rows, columns = mask.probability.shape
-    whole[z : z + depth, y : y + rows, x : x + columns] = mask.probability
-    return whole[10:30, 10:30, 10:30]
+def lattice(voxels, first=(0, 0, 0)):
+    image = sitk.GetImageFromArray(np.zeros(voxels.shape, np.int16))
+    image.SetOrigin([float(v) for v in reversed(first)])
+    return image
 
 
-@pytest.mark.parametrize(("reach", "joined"), [(1, 1), (2, 2), (3, 2)])
-def test_bright_voxels_join_as_far_as_a_coarse_voxel_reaches(block, reach, joined):
-    drawn = VertebraMask(np.full((6, 6, 6), 255, np.uint8), (7, 7, 7), complete=True, confidence=0.9)
-    moved = along_bone(drawn, block, reach)
-    inside = values(moved) >= 128
-    assert inside[10, 10, 7 - joined] and not inside[10, 10, 6 - joined]
-    assert values(moved)[10, 10, 8] == 255 and values(moved)[10, 10, 6] == 128  # new ones are unsure
-    assert (moved.complete, moved.confidence) == (True, 0.9)
+def merged(voxels, grid, probability=0.95):
+    mask = VertebraMask.of(voxels.astype(np.float32) * probability, lattice(voxels))
+    return sitk.GetArrayFromImage(merge({Level.L4: mask}, grid)) > 0
 
 
-def test_dark_voxels_leave_the_border_but_no_more_than_one(block):
-    drawn = VertebraMask(np.full((14, 10, 10), 255, np.uint8), (5, 5, 3))
-    inside = values(along_bone(drawn, block, 2)) >= 128
-    assert list(np.flatnonzero(inside[:, 10, 10])) == list(range(4, 16))
+def block(shape, *slices):
+    voxels = np.zeros(shape, bool)
+    voxels[slices] = True
+    return voxels
 
 
-def test_masks_at_and_beyond_the_end_of_a_scan(block):
-    drawn = VertebraMask(np.full((6, 6, 6), 255, np.uint8), (-3, 7, 7))
-    assert (values(along_bone(drawn, block, 2))[10, 10] >= 128).tolist()[:3] == [True, True, False]
-    assert hu_of(block, (-3, 0, 0), (1, 1, 4)).tolist() == [[[-1024, -1024, -1024, 0]]]
+def tilts(voxels):
+    """As it is, and leaning 25 degrees forwards and backwards, as vertebrae in the neck and above the sacrum do."""
+    yield voxels
+    for angle in (-25, 25):
+        turned = ndimage.rotate(voxels.astype(np.float32), angle, axes=(0, 1), order=1) >= 0.5
+        yield np.pad(turned[bounds(turned)], 6)
 
 
-def test_an_empty_mask_stays_empty(block):
-    empty = VertebraMask(np.zeros((1, 1, 1), np.uint8), (10, 10, 10))
-    assert along_bone(empty, block, 2) is empty
+def cuts(voxels):
+    """Every fourth plane across each axis, both sides kept in turn, as a place that holds the middle of the body."""
+    middle = np.unravel_index(ndimage.distance_transform_edt(voxels).argmax(), voxels.shape)
+    for axis in range(3):
+        for plane in range(8, voxels.shape[axis] - 8, 4):
+            place = [slice(None)] * 3
+            place[axis] = slice(None, plane) if middle[axis] < plane else slice(plane, None)
+            yield tuple(place)
+
+
+@pytest.mark.parametrize("level", [Level.C5, Level.T8, Level.L4])
+def test_cut_at_any_plane_a_vertebra_keeps_what_is_seen_of_it(truth, level):
+    apart = 0
+    for voxels, place in ((tilted, place) for tilted in tilts(truth[level]) for place in cuts(tilted)):
+        seen = voxels[place]
+        grid = lattice(seen, [side.start or 0 for side in place])
+        cut = np.zeros_like(voxels)
+        cut[place] = seen  # a network sees air beyond the scan
+        kept = merged(cut, grid)
+        assert not (kept & ~seen).any()
+        # Across the body, ends of cervical transverse processes may lie beside it and not behind.
+        assert (seen & ~kept).sum() <= (0.06 if place[1] != slice(None) else 0.002) * seen.sum(), place
+        pieces, _ = ndimage.label(seen, EVERYWHERE)
+        apart += np.bincount(pieces.ravel())[1:].max() < 0.98 * seen.sum()
+    assert apart >= 1  # the largest piece alone would not do
+
+
+def test_the_body_of_a_neighbour_that_nobody_listed_is_no_piece():
+    body = block((40, 60, 40), slice(0, 20), slice(10, 26), slice(10, 30))
+    arch = block((40, 60, 40), slice(0, 12), slice(26, 40), slice(14, 26))
+    process = block((40, 60, 40), slice(0, 6), slice(44, 54), slice(16, 24))
+    other = block((40, 60, 40), slice(30, 40), slice(4, 18), slice(10, 30))
+    np.testing.assert_array_equal(merged(body | arch | process | other, lattice(body)), body | arch | process)
+
+
+def test_oblique_scans_are_cut_alike(truth):
+    voxels = truth[Level.L4]
+    centre = np.array(voxels.shape[::-1]) / 2 + 0.3  # where nothing is exactly one half
+    angle = np.deg2rad(25)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    size = np.array([70, 30, 60])
+    grid = sitk.Image(size.tolist(), sitk.sitkInt16)
+    grid.SetDirection(turn.ravel().tolist())
+    kept = []
+    for back in range(-20, 21, 5):  # a slab of 30 mm from front to back, farther and farther behind
+        grid.SetOrigin((centre + turn @ (-(size - 1) / 2 + [0, back, 0])).tolist())
+        resampled = sitk.Resample(sitk.GetImageFromArray(voxels.astype(np.float32)), grid, sitk.Transform())
+        inside = sitk.Resample(sitk.Image(grid) + 1, lattice(voxels), sitk.Transform(), sitk.sitkNearestNeighbor)
+        mask = voxels & (sitk.GetArrayFromImage(inside) > 0)
+        seen = sitk.GetArrayFromImage(resampled) >= 0.5
+        inner = (slice(2, -2),) * 3  # the outermost voxels lie half beyond the border
+        kept.append((merged(mask, grid, 1.0) & seen)[inner].sum() / seen[inner].sum())
+    assert min(kept) > 0.97, kept
+
+
+def test_inside_the_scan_there_is_one_piece():
+    body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
+    beside = block((30, 30, 30), slice(8, 14), slice(23, 27), slice(8, 14))
+    np.testing.assert_array_equal(merged(body | beside, lattice(body)), body)
+
+
+def test_pieces_at_the_border_go_where_the_vertebra_itself_does_not_reach_it():
+    body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
+    beside = block((30, 30, 30), slice(8, 14), slice(24, 30), slice(8, 14))
+    np.testing.assert_array_equal(merged(body | beside, lattice(body)), body)
+
+
+def test_crumbs_and_what_the_segmenter_doubts_go_from_the_border_too():
+    body = block((30, 44, 30), slice(0, 20), slice(4, 16), slice(8, 20))
+    crumb = block((30, 44, 30), slice(0, 2), slice(34, 37), slice(8, 11))
+    np.testing.assert_array_equal(merged(body | crumb, lattice(body)), body)
+    doubted = block((30, 44, 30), slice(0, 6), slice(34, 40), slice(8, 14))
+    probability = body * 0.95 + doubted * 0.7
+    np.testing.assert_array_equal(merged(probability, lattice(body), 1.0), body)
+    np.testing.assert_array_equal(merged(body | doubted, lattice(body)), body | doubted)
