@@ -8,7 +8,7 @@ from ..detection.lessmann import converge, first_fragment, sees_bone, windows
 from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..spine import SpineBox
 
-MOST = 30  # vertebrae and other bones: more than a column has, with fragments at both ends
+MOST = 30  # vertebrae: more than a column has, with fragments at both ends
 
 
 def traverse(
@@ -21,7 +21,7 @@ def traverse(
     """The vertebrae in the order in which they are met; those not wholly visible are among them.
 
     Ends on any input: a found vertebra adds to the memory and there are at most ``MOST``; the search, to which the
-    traversal returns when a patch shows no further fragment, only goes forwards.
+    traversal returns after another bone and when a patch shows no further fragment, only goes forwards.
 
     Args:
         lattice: its memory holds all that was found afterwards.
@@ -32,16 +32,14 @@ def traverse(
             none is known from then on, but not followed.
     """
     found: list[Fragment] = []
-    known = 0
     search = iter(windows(lattice, box, direction))
     fragment = first_fragment(lattice, ask, box, direction)
-    while fragment is not None and known < MOST:
+    while fragment is not None and len(found) < MOST:
         reached = fragment.middle[0]
         whole = converge(lattice, ask, fragment.middle)
         fragment = None
         if whole is not None:
             lattice.remember(whole)
-            known += 1
             centre = whole.corner + lattice.patch // 2
             if settled(whole):
                 found.append(whole)

@@ -90,8 +90,12 @@ class LessmannRibTask(Task):
         ]
         self.weights = shares(owners, np.array(weights), SOURCES)
         self.people = [one for one in people if one.subject.hu is not None and one.subject.source in ("real", "own")]
-        widths = {spacing: RibNetwork.PATCHES[width] for width, spacing in RibNetwork.SPACINGS.items()}
-        self.edge = widths[self.spacing]
+
+    @property
+    def edge(self) -> int:
+        """Voxels of a patch along every axis: 128 mm."""
+        width = next(name for name, spacing in RibNetwork.SPACINGS.items() if spacing == self.spacing)
+        return RibNetwork.PATCHES[width]
 
     def draw(self, rng: np.random.Generator) -> Stretch:
         if self.people and rng.random() < OTHERS:

@@ -9,6 +9,7 @@ from perfect import PerfectNetwork, truth
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection.lessmann import DOWN, MOVES, UP, begins_with, converge, first_fragment, windows
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment, Lattice
+from SpineSegmentationLib.labelling import lessmann_traversal
 from SpineSegmentationLib.labelling.lessmann_traversal import MOST, traverse
 from SpineSegmentationLib.spine import SpineBox
 
@@ -70,6 +71,18 @@ def test_another_bone_is_met_once_and_the_column_beside_it_followed(height):
     assert Level.L6 in network.levels()
     assert visited(network, found) == [level for level in network.levels() if level is not Level.L6]
     assert visited(network, met).count(Level.L6) == (height < 0.5)  # else the column is met first, and passes it
+
+
+def test_other_bones_do_not_use_up_the_vertebrae(monkeypatch):
+    network = PerfectNetwork(truth())
+    hips = network.levels()[:2]
+    monkeypatch.setattr(lessmann_traversal, "MOST", len(network.levels()) - len(hips))
+
+    def is_vertebra(fragment):
+        return visited(network, [fragment])[0] not in hips
+
+    found = traverse(network.lattice(), network, network.box, UP, is_vertebra)
+    assert visited(network, found) == network.levels()[2:]
 
 
 def test_no_vertebra_at_all():

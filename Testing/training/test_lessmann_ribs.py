@@ -36,6 +36,13 @@ def test_what_the_field_of_view_cuts_is_not_complete(looks):
     assert np.median(sizes[False]) < np.median(sizes[True])
 
 
+@pytest.mark.parametrize("width", RibNetwork.WIDTHS)
+def test_patches_are_as_wide_as_the_network_that_is_trained(width):
+    task = LessmannRibTask([person(T12=1, L1=1)])
+    task.spacing = RibNetwork.SPACINGS[width]  # as training sets it
+    assert task.edge == RibNetwork.PATCHES[width]
+
+
 def test_a_level_counts_more_the_fewer_real_scans_show_it():
     people = [person("own", T11=1, T12=1, L1=1), person("own", T11=1, T12=1, L1=1, L2=1)]
     task = LessmannRibTask(people)
