@@ -75,6 +75,22 @@ def test_the_rib_network_is_asked_once_it_is_there(place, ct):
     assert 0 <= judged.answer.complete <= 1
 
 
+def test_the_rib_network_sees_its_own_resolution_whatever_the_other_ones_is(place):
+    save(place, "lessmann-segmentation", IterativeFCN)
+    save(place, RIBS, RibNetwork)
+    network = Network(CPU)
+    coarse = Lattice(np.random.default_rng(0).normal(200, 99, (64, 64, 64)).astype(np.float32), np.zeros(3, int), 2, 64)
+    fine = Lattice(np.kron(coarse.hu, np.ones((2, 2, 2), np.float32)), np.zeros(3, int), 1, 128)
+    mask = coarse.hu > 200
+    patches = ((coarse, mask), (fine, np.kron(mask, np.ones((2, 2, 2), bool))))
+    first, second = (
+        network.judged(lattice, Fragment(part, Answer(part, 5.0, 2.0), np.zeros(3, int))).answer
+        for lattice, part in patches
+    )
+    np.testing.assert_allclose(second.names, first.names, rtol=1e-5)
+    assert second.complete == pytest.approx(first.complete)
+
+
 def test_attentions_stages_run(place, ct):
     save(place, "attention-detection", AttentionNet, bias=30.0)
     save(place, "attention-segmentation", SegmentationNet, bias=30.0)

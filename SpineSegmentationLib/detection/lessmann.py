@@ -13,11 +13,12 @@ from dataclasses import replace
 import numpy as np
 import SimpleITK as sitk
 import torch
+from torch.nn import functional
 
 from .. import weights
 from ..device import Runner
 from ..networks.blocks import normalise_hu
-from ..networks.lessmann import IterativeFCN, RibNetwork
+from ..networks.lessmann import IterativeFCN, Name, RibNetwork
 from ..resampling import AIR
 from ..spine import SpineBox
 from .lessmann_patches import LEAST, Answer, Ask, Fragment, Index, Lattice
@@ -69,9 +70,15 @@ class Network:
         """The fragment with what the rib network says of it, where there is one: all but mask and number."""
         if self.ribs is None:
             return fragment
-        hu = torch.from_numpy(lattice.shown(fragment))[None, None]
-        mask = torch.from_numpy(fragment.mask.astype(np.float32))[None, None]
-        said = self.ribs(lambda network, *patch: network(*patch), hu, mask)
+        hu = torch.from_numpy(lattice.shown(fragment))[None, None].float()
+        mask = torch.from_numpy(fragment.mask)[None, None].float()
+
+        def ask(network: RibNetwork, hu: torch.Tensor, mask: torch.Tensor) -> Name:
+            # Its patch is as wide in mm; its voxels are others where only one of the two is as wide as printed.
+            hu, mask = (functional.adaptive_avg_pool3d(part, network.patch) for part in (hu, mask))
+            return network(hu, (mask >= 0.5).float())
+
+        said = self.ribs(ask, hu, mask)
         answer = replace(
             fragment.answer,
             names=said.levels[0].exp().cpu().numpy(),
