@@ -49,8 +49,8 @@ class PayerLabeller:
         return unanchored(best_sequence(self.candidates(ct, box), usual=self.usual))
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
-        """What the heatmaps say of every place where any of them has a maximum, for :mod:`.sequence`."""
-        return candidates(*self.seen(ct, box))
+        """What the heatmaps say of every place in the box where any of them has a maximum, for :mod:`.sequence`."""
+        return [one for one in candidates(*self.seen(ct, box)) if box.contains(one.position)[0]]
 
     def seen(self, ct: sitk.Image, box: SpineBox) -> tuple[np.ndarray, sitk.Image]:
         """The heatmaps (levels, z, y, x) of what :func:`field` shows of the box, and their grid."""
@@ -74,7 +74,8 @@ class PayerMarkovLabeller(PayerLabeller):
 
     def __call__(self, ct: sitk.Image, box: SpineBox) -> Centroids:
         """As :meth:`PayerLabeller.__call__`."""
-        return unanchored(decode(*self.seen(ct, box)))
+        found = decode(*self.seen(ct, box))
+        return unanchored(Centroids(tuple(point for point in found if box.contains(point.position)[0])))
 
 
 def field(box: SpineBox, scan: SpineBox, spacing: float) -> SpineBox:

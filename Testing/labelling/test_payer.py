@@ -92,6 +92,19 @@ def test_the_column_is_named_as_one_and_as_published(column, monkeypatch):
         assert set(labeller(image, SpineBox.of_image(image)).levels) == set(found)
 
 
+@pytest.mark.parametrize("kind", [labelling.PayerLabeller, labelling.PayerMarkovLabeller])
+def test_vertebrae_beside_the_box_are_not_named(column, monkeypatch, kind):
+    levels, places, heat, image = column
+    labeller = kind.__new__(kind)
+    monkeypatch.setattr(kind, "seen", lambda self, ct, box: (heat, image))  # the field is wider than a small box
+    room = np.array([20.0, 20.0, 8.0])
+    small = SpineBox(tuple(places[3] - room), tuple(places[1] + room))
+    assert len(labeller(image, small)) == 3
+    assert small.contains(labeller(image, small).positions).all()
+    aside = SpineBox(tuple(np.add(small.lower, (60, 0, 0))), tuple(np.add(small.upper, (60, 0, 0))))
+    assert not labeller(image, aside)
+
+
 def test_doubt_between_two_levels_lowers_the_confidence(column):
     levels, _, heat, image = column
     doubtful = 0.55 * heat
