@@ -18,10 +18,11 @@ from ..spine import Centroid, Point, SpineBox, rounded
 from .lessmann_chain import column as column_of
 from .lessmann_sequence import NAMES, expected, names_of, readings
 from .lessmann_traversal import traverse
-from .verdict import unanchored
 
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
 CRUMB = 0.25  # and of one that the network calls complete
+MISTAKEN = 0.05  # levels off on average, from which it is said
+NEVER_CERTAIN = "neither dens nor sacrum was looked for: names of this system are never certain"
 
 
 class LessmannLabeller:
@@ -75,10 +76,11 @@ class LessmannLabeller:
         points = (Centroid(level, p, best.probability) for level, p in zip(best.levels, places, strict=True))
         numbers = [NAMES.index(level) + 1 for level in best.levels]
         off = np.abs(expected(chances) - numbers).mean()
-        said = [f"single vertebrae were taken for others, {off:.1f} levels off on average"]
+        said = [f"single vertebrae were taken for others, {off:.1f} levels off on average"] if off >= MISTAKEN else []
         if apart:
             said.append(f"left out as no neighbours of these, though they look like vertebrae: {apart} pieces of bone")
-        return unanchored(Instances(tuple(points), Numbering(Certainty.DOUBTFUL, named, tuple(said)), masks=masks))
+        verdict = Numbering(Certainty.DOUBTFUL, named, (*said, NEVER_CERTAIN))
+        return Instances(tuple(points), verdict, masks=masks)
 
 
 def shown_enough(number: int, met: list[Fragment]) -> bool:

@@ -158,7 +158,7 @@ class LessmannRibTask(Task):
 
     def vary(self, stretch: Stretch, rng: np.random.Generator) -> Looks:
         """A run of the stretch as another scan might show it, with masks as the traversal might leave them."""
-        levels = list(stretch.volumes) or [OTHER]
+        levels: list[int] = [*stretch.volumes] or [OTHER]
         count = min(int(rng.integers(1, LONGEST + 1)), len(levels))
         start = int(rng.integers(len(levels) - count + 1))
         run = levels[start : start + count]

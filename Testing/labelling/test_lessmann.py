@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from perfect import PerfectNetwork, truth
 
-from SpineSegmentationLib import pipeline, weights
+from SpineSegmentationLib import pipeline
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.detection import lessmann as detection
 from SpineSegmentationLib.detection.lessmann_patches import Answer, Fragment
@@ -109,7 +109,6 @@ def network(monkeypatch):
     network = PerfectNetwork(truth())
     monkeypatch.setattr(detection, "Network", lambda device: network)
     monkeypatch.setattr(segmentation, "Network", lambda device: network)
-    monkeypatch.setattr(weights, "registered", lambda name: False)
     monkeypatch.setitem(pipeline.SYSTEMS, "perfect", System("lessmann", "lessmann", "lessmann"))
     return network
 
@@ -130,8 +129,9 @@ def test_the_road_gives_names_and_masks(network):
             (labels == level).sum() + network.sizes[level]
         )
     assert all(point.confidence > 0.5 for point in result.centroids)
-    # Never certain: nothing was calibrated.
+    # Never certain: nothing was calibrated. No vertebra was taken for another.
     assert result.centroids.numbering.certainty is Certainty.DOUBTFUL
+    assert result.centroids.numbering.evidence == (labelling.NEVER_CERTAIN,)
     assert result.centroids.numbering.readings[0].levels == result.centroids.levels
 
 

@@ -94,7 +94,7 @@ def test_the_column_is_named_as_one_and_as_published(column, monkeypatch):
 
 @pytest.mark.parametrize("kind", [labelling.PayerLabeller, labelling.PayerMarkovLabeller])
 def test_vertebrae_beside_the_box_are_not_named(column, monkeypatch, kind):
-    levels, places, heat, image = column
+    _, places, heat, image = column
     labeller = kind.__new__(kind)
     monkeypatch.setattr(kind, "seen", lambda self, ct, box: (heat, image))  # the field is wider than a small box
     room = np.array([20.0, 20.0, 8.0])
