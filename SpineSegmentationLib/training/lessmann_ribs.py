@@ -46,8 +46,8 @@ class Stretch:
 
     hu: np.ndarray
     codes: np.ndarray
-    volumes: dict[Level, float]
-    whole: frozenset[Level]
+    volumes: dict[int, float]
+    whole: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class LessmannRibTask(Task):
         codes = sample(subject.labels, grid, 0, nearest=True)
         shown = codes.numpy().astype(np.uint8)
         unit = abs(np.linalg.det(deformation.matrix))  # voxels of the source in one of the sample
-        volumes, whole = {}, set()
+        volumes: dict[int, float] = {}
+        whole: set[int] = set()
         inner = ndimage.find_objects(shown, max(Level))
         for one in near:
             place = inner[one - 1]
@@ -158,7 +159,7 @@ class LessmannRibTask(Task):
 
     def vary(self, stretch: Stretch, rng: np.random.Generator) -> Looks:
         """A run of the stretch as another scan might show it, with masks as the traversal might leave them."""
-        levels: list[int] = [*stretch.volumes] or [OTHER]
+        levels = list(stretch.volumes) or [OTHER]
         count = min(int(rng.integers(1, LONGEST + 1)), len(levels))
         start = int(rng.integers(len(levels) - count + 1))
         run = levels[start : start + count]
