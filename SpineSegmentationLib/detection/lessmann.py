@@ -94,7 +94,7 @@ class LessmannDetector:
 
     def __init__(self, device: torch.device) -> None:
         self.network = Network(device)
-        self.weights, self.runners = self.network.weights[:1], self.network.runners[:1]  # it asks no rib network
+        self.weights, self.runners = self.network.weights, self.network.runners
 
     def __call__(self, ct: sitk.Image) -> SpineBox | None:
         """The box in LPS mm, within the scan; None when no patch shows a vertebra."""
