@@ -164,6 +164,8 @@ def first_fragment(
             if accepted(found):
                 return found
             lattice.remember(found)
+            if found.mask.sum() * lattice.spacing**3 < LEAST:  # crumbs, of which there may be thousands
+                return None
         return None
 
     for centre in centres:

@@ -85,6 +85,21 @@ def test_other_bones_do_not_use_up_the_vertebrae(monkeypatch):
     assert visited(network, found) == network.levels()[2:]
 
 
+def test_crumbs_that_are_no_vertebra_are_not_passed_one_by_one():
+    lattice = Lattice(np.full((64, 64, 64), 500.0), np.zeros(3, int), 2.0, 64)
+    scattered = np.zeros((64, 64, 64), np.float32)
+    scattered[::2, ::2, ::2] = 1
+    calls = []
+
+    def ask(hu, memory):
+        calls.append(1)
+        assert len(calls) < 200  # eight places, at most ten times cropped
+        return Answer(scattered, 1.0, 1.0)
+
+    box = SpineBox((0, 0, 0), (126, 126, 126))
+    assert first_fragment(lattice, ask, box, UP, lambda fragment: False) is None
+
+
 def test_no_vertebra_at_all():
     network = PerfectNetwork(np.zeros((80, 60, 60), np.uint8))
     assert traverse(network.lattice(), network, network.box, UP) == []
