@@ -56,8 +56,7 @@ def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
                     before[int(one), below] = int(earlier), name
     if not len(order):
         return Chain([], [])
-    last, name = np.unravel_index(int(best.argmax()), best.shape)
-    state: tuple[int, int] | None = (int(last), int(name))
+    state: tuple[int, int] | None = divmod(int(best.argmax()), len(NAMES))
     states = []
     while state is not None:
         states.append(state)
