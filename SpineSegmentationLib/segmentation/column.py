@@ -14,6 +14,9 @@ from ..spine import Centroids, Point
 from ..weights import Weights
 from .mask import VertebraMask
 
+RULES = 1
+"""One more whenever the same weights make other masks than before: a saved scene's masks are then made anew."""
+
 
 class OneVertebra(Protocol):
     """What a column needs of a segmenter; see :class:`pipeline.Segmenter`."""
@@ -42,11 +45,11 @@ class Column:
         self, ct: sitk.Image, name: str, segmenter: OneVertebra, positions: Iterable[Point], known: Cache[VertebraMask]
     ) -> None:
         self.ct, self.segmenter, self.positions, self._known = ct, segmenter, tuple(positions), known
-        self._computed_by = (name, *(weights.sha256 for weights in segmenter.weights))
+        self._computed_by = (name, RULES, *(weights.sha256 for weights in segmenter.weights))
         self._masks: dict[Point, VertebraMask] = {}
 
     def key(self, position: Point) -> Hashable:
-        """What the mask at a position is computed from: network, place, and what the segmenter looks at besides."""
+        """What the mask at a position is computed from: network, rules, place, what the segmenter looks at besides."""
         return self._computed_by, position, self.segmenter.context(position, self)
 
     def mask(self, position: Point) -> VertebraMask:

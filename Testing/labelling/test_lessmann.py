@@ -17,6 +17,7 @@ from SpineSegmentationLib.labelling.lessmann_sequence import expected, names_of,
 from SpineSegmentationLib.labelling.lessmann_traversal import traverse
 from SpineSegmentationLib.numbering import Certainty
 from SpineSegmentationLib.pipeline import Pipeline
+from SpineSegmentationLib.segmentation import column
 from SpineSegmentationLib.segmentation import lessmann as segmentation
 from SpineSegmentationLib.session.memory import Memory, scan_of, text_of
 from SpineSegmentationLib.session.session import Session
@@ -193,7 +194,7 @@ def test_given_points_are_segmented_one_by_one_and_can_be_cancelled(network):
     assert tuple(found.masks) == given.levels
 
 
-def test_a_scene_keeps_the_masks(network):
+def test_a_scene_keeps_the_masks_that_were_made_by_the_same_rules(network, monkeypatch):
     session = Session(network.ct, Pipeline("perfect", "cpu"))
     session.run()
     scan = scan_of(network.ct)
@@ -204,6 +205,11 @@ def test_a_scene_keeps_the_masks(network):
     later.apply(session.state)
     assert network.calls == 0
     np.testing.assert_array_equal(voxels(later.label_map), voxels(session.label_map))
+    monkeypatch.setattr(column, "RULES", column.RULES + 1)  # of another version
+    last = Session(network.ct, Pipeline("perfect", "cpu"))
+    last.remember(memory.of(scan))
+    last.apply(session.state)
+    assert network.calls > 0
 
 
 def truth_centre(network, level):
