@@ -25,7 +25,7 @@ APART = 4.0
 WIDE = 7.0
 """mm from the line through the centroids, within which the body of C2 goes on into the dens, ..."""
 
-BASE = 60
+BASE = 12
 """... and mm3 of it that do, with bone of C1's mask ``STEP`` mm further up."""
 
 STEP = 2

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from grids import blank
 
 from SpineSegmentationLib.segmentation import patch
@@ -33,3 +34,19 @@ def test_the_patch_lies_on_the_lattice_and_points_at_the_centroid(stage):
     ended = 0.5 + np.log(patch.BORDER / (1 - patch.BORDER)) / Echo.STEEP  # of the Gaussian, where the mask ends
     radius = patch.SIGMA * np.sqrt(-2 * np.log(ended))
     assert len(where) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
+
+
+def test_a_long_spinous_process_is_drawn_to_its_tip():
+    """Masks that people drew of L3 and L4 reach 70 to 78 mm behind the centroid (verse005, verse008)."""
+
+    class Bone(Echo):
+        def __call__(self, compute, image, gaussian):
+            return (image - 0.3) * self.STEEP  # takes all bone for the vertebra
+
+    bone = np.zeros((100, 130, 130), np.int16)
+    bone[48:52, 40:119, 58:62] = 800
+    ct = sitk.GetImageFromArray(bone)
+    segmenter = AnduinSegmenter.__new__(AnduinSegmenter)
+    segmenter.runner = Bone()
+    mask = segmenter(ct, (60.0, 40.0, 50.0))
+    assert mask.corner[1] + mask.probability.shape[1] - 1 >= 40 + 75
