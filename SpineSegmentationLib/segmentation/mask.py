@@ -34,6 +34,9 @@ SURE = 191
 BEHIND = 12
 """... and mm by which it lies behind the thickest part of the largest, which is the body."""
 
+POINTED = 0.2
+"""Share of the largest piece that the piece at the given point has at least, to be the vertebra in its place."""
+
 Place = tuple[slice, ...]
 B = TypeVar("B", bound=Bone)
 
@@ -47,12 +50,14 @@ class VertebraMask:
         corner: lattice position of its first voxel, x,y,z; times 1 mm this is LPS.
         complete: whether the segmenter sees the whole vertebra in the scan; None when it does not say.
         confidence: the Dice coefficient that such masks had, 0..1; None when the segmenter was not calibrated.
+        point: lattice position x,y,z for which it was asked; None when the segmenter does not say.
     """
 
     probability: np.ndarray
     corner: Corner
     complete: bool | None = None
     confidence: float | None = None
+    point: Corner | None = None
 
     @classmethod
     def of(cls, probability: np.ndarray, image: sitk.Image) -> VertebraMask:
@@ -73,8 +78,8 @@ class VertebraMask:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of place and content."""
-        return _digest(self.corner, self.probability.shape, self.probability)
+        """SHA-256 of place, point and content."""
+        return _digest((*self.corner, *(self.point or ())), self.probability.shape, self.probability)
 
 
 def interpolated(probability: np.ndarray, inside: np.ndarray, corner: np.ndarray, spacing: float) -> VertebraMask:
@@ -304,6 +309,9 @@ def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid
 
     Others stay if they and the largest end at the border of the grid, where they can hang together beyond it, and lie
     behind the body, as processes do: in front of them only the body of a neighbour that nobody listed could be.
+
+    If the largest ends there and the point that was asked for lies in another that does, that one is the vertebra:
+    where the scan shows little of it, the largest can be a part of a neighbour, or nothing at all.
     """
     mask = masks[own]
     mine = _wins(masks, own, others)
@@ -313,6 +321,9 @@ def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid
         kept = {int(sizes.argmax()) + 1}
         cut = _cut_off(pieces, mask.corner, grid)
         if kept <= cut:
+            pointed = _at_point(mask, pieces)
+            if pointed in cut and sizes[pointed - 1] >= POINTED * sizes.max():
+                kept = {pointed}
             sure = np.array(ndimage.mean(mask.probability, pieces, np.arange(1, count + 1)))
             body = ndimage.distance_transform_edt(np.pad(np.isin(pieces, list(kept)), 1)).max(axis=(0, 2)).argmax() - 1
             behind = np.array(ndimage.center_of_mass(mine, pieces, np.arange(1, count + 1)))[:, 1] - body
@@ -323,6 +334,15 @@ def _own_pieces(masks: list[VertebraMask], own: int, others: Iterable[int], grid
             }
         mine = np.isin(pieces, list(kept))
     return VertebraMask(np.where(mine | (mask.probability < HALF), mask.probability, 0).astype(np.uint8), mask.corner)
+
+
+def _at_point(mask: VertebraMask, pieces: np.ndarray) -> int:
+    """The piece (z, y, x; numbers from 1 on) in which the point of a mask lies; 0 for none."""
+    if mask.point is None:
+        return 0
+    place = whole(np.subtract(mask.point, mask.corner)[::-1])
+    inside = all(0 <= voxel < size for voxel, size in zip(place, pieces.shape, strict=True))
+    return int(pieces[place]) if inside else 0
 
 
 def _cut_off(pieces: np.ndarray, corner: tuple[int, int, int], grid: sitk.Image) -> set[int]:

@@ -17,7 +17,7 @@ from ..resampling import resample
 from ..spine import Point, SpineBox
 from .column import Column
 from .confidence import Calibration, confidence
-from .mask import VertebraMask
+from .mask import VertebraMask, whole
 
 SPACING = 1.0  # mm
 BORDER = 0.2
@@ -72,7 +72,8 @@ class PatchSegmenter:
         hint = (np.asarray(position) / SPACING - first)[::-1]
         probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
         mask = VertebraMask.of(with_border(probability, BORDER), image)
-        return mask if self.calibration is None else replace(mask, confidence=confidence(probability, self.calibration))
+        sure = None if self.calibration is None else confidence(probability, self.calibration)
+        return replace(mask, confidence=sure, point=whole(np.rint(position)))
 
     def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:
         """Probability (z, y, x) for a patch in HU at 1 mm and the centroid's voxel position in it, z,y,x."""

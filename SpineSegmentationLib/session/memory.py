@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..grid import Grid
-from ..segmentation.mask import VertebraMask
+from ..segmentation.mask import VertebraMask, whole
 
 SAME = 1e-3
 """Voxels; a scan that lies as near as this to the one remembered is that."""
@@ -59,6 +59,7 @@ def text_of(key: Hashable, mask: VertebraMask) -> tuple[str, str]:
         "shape": list(mask.probability.shape),
         "complete": mask.complete,
         "confidence": mask.confidence,
+        "point": mask.point,
         "values": base64.b64encode(values).decode("ascii"),
     }
     text = json.dumps(content)
@@ -69,8 +70,9 @@ def _mask(text: str) -> tuple[Hashable, VertebraMask]:
     content = json.loads(text)
     shape = tuple(content["shape"])
     values = np.frombuffer(zlib.decompress(base64.b64decode(content["values"])), np.uint8).reshape(shape)
+    point = content["point"]
     return _tuples(content["key"]), VertebraMask(
-        values, tuple(content["corner"]), content["complete"], content["confidence"]
+        values, whole(content["corner"]), content["complete"], content["confidence"], point and whole(point)
     )
 
 

@@ -1,5 +1,7 @@
 """Vertebrae cut by the border of the scan keep all that is seen of them, and only that."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -31,8 +33,8 @@ def lattice(voxels, first=(0, 0, 0)):
     return image
 
 
-def merged(voxels, grid, probability=0.95):
-    mask = VertebraMask.of(voxels.astype(np.float32) * probability, lattice(voxels))
+def merged(voxels, grid, probability=0.95, point=None):
+    mask = replace(VertebraMask.of(voxels.astype(np.float32) * probability, lattice(voxels)), point=point)
     return sitk.GetArrayFromImage(merge({Level.L4: mask}, grid)) > 0
 
 
@@ -125,3 +127,25 @@ def test_crumbs_and_what_the_segmenter_doubts_go_from_the_border_too():
     probability = body * 0.95 + doubted * 0.7
     np.testing.assert_array_equal(merged(probability, lattice(body), 1.0), body)
     np.testing.assert_array_equal(merged(body | doubted, lattice(body)), body | doubted)
+
+
+def test_of_a_vertebra_of_which_little_is_seen_the_piece_at_the_point_stays():
+    """T9 of ts0328_boneonly: only its spinous process is in the scan, and a part of T10 in its mask is larger."""
+    process = block((30, 50, 40), slice(22, 30), slice(34, 46), slice(14, 24))
+    other = block((30, 50, 40), slice(16, 30), slice(2, 16), slice(10, 30))
+    crumb = block((30, 50, 40), slice(27, 30), slice(22, 25), slice(18, 21))
+    seen, grid = process | other | crumb, lattice(process)
+    np.testing.assert_array_equal(merged(seen, grid, point=(19, 40, 26)), process)
+    for point in (None, (19, 10, 26), (19, 23, 28), (19, 18, 26), (19, 90, -7)):  # in none, in a crumb, beside, outside
+        np.testing.assert_array_equal(merged(seen, grid, point=point), other | process)
+
+
+def test_inside_the_scan_the_point_decides_nothing():
+    body = block((30, 30, 30), slice(8, 20), slice(8, 20), slice(8, 20))
+    beside = block((30, 30, 30), slice(8, 18), slice(23, 28), slice(8, 18))
+    np.testing.assert_array_equal(merged(body | beside, lattice(body), point=(10, 25, 10)), body)
+
+
+def test_a_mask_of_another_point_is_another_mask():
+    mask = VertebraMask(np.ones((2, 3, 4), np.uint8), (5, 6, 7), point=(6, 7, 8))
+    assert len({one.digest for one in (mask, replace(mask, point=None), replace(mask, point=(6, 7, 9)))}) == 3

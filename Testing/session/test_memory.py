@@ -52,12 +52,14 @@ keys = st.recursive(
     st.tuples(*[st.integers(-900, 900)] * 3),
     st.booleans(),
     st.floats(0, 1),
+    st.none() | st.tuples(*[st.integers(-900, 900)] * 3),
 )
-def test_law_a_mask_comes_back_exactly(key, value, corner, complete, sure):
+def test_law_a_mask_comes_back_exactly(key, value, corner, complete, sure, point):
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) + np.uint8(value)
-    mask = VertebraMask(values, corner, complete, sure)
+    mask = VertebraMask(values, corner, complete, sure, point)
     ((found, back),) = to_memory(of_memory(remembered({key: mask}))).of(SCAN).items()
-    assert found == key and back.digest == mask.digest and (back.complete, back.confidence) == (complete, sure)
+    assert found == key and back.digest == mask.digest
+    assert (back.complete, back.confidence, back.point) == (complete, sure, point)
 
 
 def test_a_memory_of_another_scan_is_of_no_use():
