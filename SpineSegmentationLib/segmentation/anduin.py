@@ -6,8 +6,8 @@ from ..networks.anduin_unet import VertebraUNet
 from ..networks.blocks import normalise_hu
 from .patch import PatchSegmenter
 
-SIZE = (88, 112, 112)  # voxels z,y,x
-CENTRE = (48, 36, 56)  # where the centroid lies in it: spinous processes reach down, and up to 78 mm back
+SIZE = (88, 104, 112)  # voxels z,y,x
+CENTRE = (48, 36, 56)  # where the centroid lies in it: processes reach back and down
 
 CALIBRATION = (
     (0.915, 0.493), (0.950, 0.802), (0.954, 0.827), (0.960, 0.872), (0.965, 0.900), (0.970, 0.925), (0.975, 0.944),

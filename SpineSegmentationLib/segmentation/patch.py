@@ -25,6 +25,7 @@ BORDER = 0.2
 bone fills in part (docs/results.md)."""
 
 SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
+FURTHER = 12  # voxels to the back, where the vertebra goes on behind its patch
 
 
 def with_border(probability: np.ndarray, border: float) -> np.ndarray:
@@ -65,15 +66,25 @@ class PatchSegmenter:
         return ()
 
     def __call__(self, ct: sitk.Image, position: Point, column: Column | None = None) -> VertebraMask:
-        """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it."""
+        """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it.
+
+        Where it goes on behind the patch, a second patch shows its end.
+        """
         first = np.floor(np.asarray(position) / SPACING + 0.5) - self.centre[::-1]
-        box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)
-        image = resample(ct, SPACING, box)
-        hint = (np.asarray(position) / SPACING - first)[::-1]
-        probability = self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
+        image, probability = self._look(ct, position, first)
+        if (probability[:, -1] >= BORDER).any():  # a long spinous process
+            _, behind = self._look(ct, position, first + (0, FURTHER, 0))
+            probability = np.concatenate([probability, behind[:, -FURTHER:]], axis=1)
         mask = VertebraMask.of(with_border(probability, BORDER), image)
         sure = None if self.calibration is None else confidence(probability, self.calibration)
         return replace(mask, confidence=sure, point=whole(np.rint(position)))
+
+    def _look(self, ct: sitk.Image, position: Point, first: np.ndarray) -> tuple[sitk.Image, np.ndarray]:
+        """The patch whose first voxel lies at ``first`` (lattice, x,y,z), and the probability (z, y, x) in it."""
+        box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)
+        image = resample(ct, SPACING, box)
+        hint = (np.asarray(position) / SPACING - first)[::-1]
+        return image, self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
 
     def probability(self, hu: Tensor, hint: np.ndarray) -> Tensor:
         """Probability (z, y, x) for a patch in HU at 1 mm and the centroid's voxel position in it, z,y,x."""
