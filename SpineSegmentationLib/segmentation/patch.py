@@ -14,7 +14,7 @@ from .. import weights
 from ..device import Runner
 from ..networks.heatmap import gaussians
 from ..resampling import resample
-from ..spine import Point, SpineBox
+from ..spine import Point, SpineBox, rounded
 from .column import Column
 from .confidence import Calibration, confidence
 from .mask import VertebraMask, whole
@@ -81,7 +81,7 @@ class PatchSegmenter:
 
     def _look(self, ct: sitk.Image, position: Point, first: np.ndarray) -> tuple[sitk.Image, np.ndarray]:
         """The patch whose first voxel lies at ``first`` (lattice, x,y,z), and the probability (z, y, x) in it."""
-        box = SpineBox(first * SPACING, (first + self.size[::-1] - 1) * SPACING)
+        box = SpineBox(rounded(first * SPACING), rounded((first + self.size[::-1] - 1) * SPACING))
         image = resample(ct, SPACING, box)
         hint = (np.asarray(position) / SPACING - first)[::-1]
         return image, self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()
