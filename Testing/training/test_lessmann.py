@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from blocks import person
+from stacked_people import person
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.networks.lessmann import IterativeFCN
