@@ -26,6 +26,8 @@ bone fills in part (docs/results.md)."""
 
 SIGMA = 8.0  # mm: of the Gaussian that points to the vertebra
 FURTHER = 12  # voxels to the back, where the vertebra goes on behind its patch
+ASIDE = 32  # voxels to the left and right of the centroid that are looked at there
+AHEAD = 8  # and in front of it
 
 
 def with_border(probability: np.ndarray, border: float) -> np.ndarray:
@@ -68,20 +70,27 @@ class PatchSegmenter:
     def __call__(self, ct: sitk.Image, position: Point, column: Column | None = None) -> VertebraMask:
         """The probability of the vertebra with its centroid at ``position`` (LPS mm); nothing else decides it.
 
-        Where it goes on behind the patch, a second patch shows its end.
+        Where it goes on behind the patch, a second, narrower one shows its end.
         """
         first = np.floor(np.asarray(position) / SPACING + 0.5) - self.centre[::-1]
-        image, probability = self._look(ct, position, first)
+        image, probability = self._look(ct, position, first, self.size)
         if (probability[:, -1] >= BORDER).any():  # a long spinous process
-            _, behind = self._look(ct, position, first + (0, FURTHER, 0))
-            probability = np.concatenate([probability, behind[:, -FURTHER:]], axis=1)
+            depth, rows, _ = self.size
+            ahead, aside = self.centre[1] - AHEAD, self.centre[2] - ASIDE
+            size = depth, rows + FURTHER - ahead, 2 * ASIDE
+            _, narrow = self._look(ct, position, first + (aside, ahead, 0), size)
+            behind = np.zeros((depth, FURTHER, self.size[2]), np.float32)
+            behind[:, :, aside : aside + 2 * ASIDE] = narrow[:, -FURTHER:]
+            probability = np.concatenate([probability, behind], axis=1)
         mask = VertebraMask.of(with_border(probability, BORDER), image)
         sure = None if self.calibration is None else confidence(probability, self.calibration)
         return replace(mask, confidence=sure, point=whole(np.rint(position)))
 
-    def _look(self, ct: sitk.Image, position: Point, first: np.ndarray) -> tuple[sitk.Image, np.ndarray]:
+    def _look(
+        self, ct: sitk.Image, position: Point, first: np.ndarray, size: tuple[int, int, int]
+    ) -> tuple[sitk.Image, np.ndarray]:
         """The patch whose first voxel lies at ``first`` (lattice, x,y,z), and the probability (z, y, x) in it."""
-        box = SpineBox(rounded(first * SPACING), rounded((first + self.size[::-1] - 1) * SPACING))
+        box = SpineBox(rounded(first * SPACING), rounded((first + size[::-1] - 1) * SPACING))
         image = resample(ct, SPACING, box)
         hint = (np.asarray(position) / SPACING - first)[::-1]
         return image, self.probability(torch.from_numpy(sitk.GetArrayFromImage(image)), hint).numpy()

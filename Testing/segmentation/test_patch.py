@@ -50,3 +50,5 @@ def test_a_long_spinous_process_is_drawn_to_its_tip():
     segmenter.runner = Bone()
     mask = segmenter(ct, (60.0, 40.0, 50.0))
     assert mask.corner[1] + mask.probability.shape[1] - 1 >= 40 + 75
+    where = np.argwhere(mask.probability >= 128) + mask.corner[::-1]
+    np.testing.assert_allclose(where[where[:, 1] > 40 + 67].mean(0)[[0, 2]], (49.5, 59.5), atol=0.6)
