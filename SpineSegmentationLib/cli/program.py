@@ -6,11 +6,13 @@ Exit codes: 0 all fine; 1 some scans failed, the others are complete; 2 unusable
 from __future__ import annotations
 
 import argparse
+import contextlib
+import multiprocessing
 import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 # A command imports what is heavy when it runs, so that --help is quick.
 from .. import __version__
@@ -104,4 +106,18 @@ def run() -> None:
         # Whoever read the results has gone; nothing more can be said to them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = SOME_FAILED
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the program with everything said.
+
+    Without the libraries' clean-up where nothing is left that needs it: their threads now and then abort a program
+    that had done all its work (``terminate called without an active exception``).
+    """
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if not multiprocessing.active_children():
+            os._exit(code)
     sys.exit(code)

@@ -27,11 +27,11 @@ def segment(*arguments, to: Path) -> int:
 
 
 PROGRAM = """
-import standins, sys; standins.install(); standins.DELAY['detection'] = 0.05
+import standins; standins.install(); standins.DELAY['detection'] = 0.05
 from SpineSegmentationLib import cli, pipeline
 from SpineSegmentationLib.systems import DEFAULT
 pipeline.SYSTEMS[DEFAULT] = pipeline.SYSTEMS['standin']
-sys.exit(cli.main(sys.argv[1:]))
+cli.run()
 """
 
 
