@@ -61,5 +61,5 @@ def open_result(scene: slicer.vtkMRMLScene, folder: str | Path, name: str) -> Re
     record.show(Update(state, pieces_of(label_map), Grid.of(ct)), complete=True)
     record.save(state)
     if found.details.exists():
-        record.show_measurements(read_json(found.details))
+        record.show_measurements(read_json(found.details), record.segments.signature)
     return result

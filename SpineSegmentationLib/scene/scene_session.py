@@ -91,20 +91,21 @@ class SceneSession:
         return self._request is not None
 
     def measure(self, result: Result) -> None:
-        """Fills the table; painted segments are measured as they are."""
+        """Fills the table with what is measured of the segments as they are, whoever made them."""
         record = self._record(result)
-        state, edited = record.history.state, {level: record.segments.piece(level) for level in record.segments.edited}
+        result.required_volume()
+        (pieces, _), signature, state = record.segments.pieces(), record.segments.signature, record.history.state
         request = self._begin(result, state, label=False)
 
         def measured(details: dict[str, Any]) -> None:
             if self._request is request:
                 self._request = None
                 if result.volume is not None:
-                    record.show_measurements(details)
+                    record.show_measurements(details, signature)
                     self.on_update(result)
                     self.on_done(result, [])
 
-        self._run(request, lambda events: self._started.measure(state, edited, replace(events, measured=measured)))
+        self._run(request, lambda events: self._started.measure(state, pieces, replace(events, measured=measured)))
 
     def measures(self, result: Result) -> dict[str, Any] | None:
         """What was measured, as :func:`measures.details.details`; None when the segments were changed since.

@@ -147,9 +147,9 @@ class WorkerClient:
         have = list(self._pieces)
         self._request({"do": "run", "state": messages.of_state(state), "label": label, "have": have}, events)
 
-    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
         """See :meth:`Engine.measure`; returns at once."""
-        values = {"state": messages.of_state(state), "edited": messages.of_pieces(edited)}
+        values = {"state": messages.of_state(state), "pieces": messages.of_pieces(pieces)}
         self._request({"do": "measure", **values}, events)
 
     def cancel(self) -> None:

@@ -79,8 +79,8 @@ class Engine(Protocol):
     def run(self, state: State, label: bool, events: Events) -> None:
         """The result of a state. ``label``: only box and locked vertebrae count, the others are found anew."""
 
-    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
-        """Measures every vertebra of a state; pieces that a person painted replace the computed ones."""
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
+        """Measures pieces, whoever made them; those of the state tell which are whole and how good they are."""
 
     def cancel(self) -> None:
         """Ends the request that runs."""
@@ -131,7 +131,7 @@ class LocalEngine:
 
         self._guarded(work, events)
 
-    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
         def work() -> None:
             from ..measures.column import measure
             from ..measures.details import details
@@ -139,17 +139,19 @@ class LocalEngine:
             session = self._opened(events)
             session.progress, session.show = self._watched(events), None
             session.apply(state)
-            label_map = paint({**session.pieces, **edited}, session.ct)
-            drawn = {level: sure for level, sure in session.mask_confidence.items() if level not in edited}
+            label_map = paint(pieces, session.ct)
+            ours = [
+                one for one, piece in session.pieces.items() if one in pieces and pieces[one].digest == piece.digest
+            ]
             # So that it can be ended between vertebrae, too.
             with telling(lambda share: self._progress(events, "measuring", int(100 * share), 100)):
                 measures = measure(
                     session.ct,
                     label_map,
                     state.centroids,
-                    session.complete,
+                    {level: whole for level, whole in session.complete.items() if level in ours},
                     known=self._vertebrae,
-                    mask_confidence=drawn,
+                    mask_confidence={level: sure for level, sure in session.mask_confidence.items() if level in ours},
                 )
             events.measured(details(measures))
 

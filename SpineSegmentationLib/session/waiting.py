@@ -28,8 +28,8 @@ class WaitingClient(WorkerClient):
         super().run(state, label, events)
         self._wait()
 
-    def measure(self, state: State, edited: Mapping[Bone, Piece], events: Events) -> None:
-        super().measure(state, edited, events)
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
+        super().measure(state, pieces, events)
         self._wait()
 
     def _piped(self) -> SubprocessTransport:

@@ -195,11 +195,11 @@ def test_what_a_person_can_mend_is_told(reopened):
 
 def test_measuring(reopened):
     update = locally(label=True)
-    edited = {Level.L2: Piece.of(np.ones((3, 4, 5)), (2, 3, 4))}
+    pieces = {**update.pieces, Level.L2: Piece.of(np.ones((3, 4, 5)), (2, 3, 4))}
     tables = []
     for engine in (reopened.client, LocalEngine("cpu")):
         engine.open(VOXELS, "standin")
-        engine.measure(update.state, edited, Events(measured=tables.append, failed=tables.append))
+        engine.measure(update.state, pieces, Events(measured=tables.append, failed=tables.append))
         while reopened.client.busy:
             reopened.transport.pump(0.05)
     assert tables[0] == tables[1]

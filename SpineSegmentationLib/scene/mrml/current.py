@@ -53,7 +53,7 @@ class CurrentSegments:
         """
         segments = self.shown
         if not segments:
-            raise SpineError("there is no segmentation to export; apply first")
+            raise SpineError("there is no segmentation; apply first")
         painted = self.edited
         segments.sort(key=lambda shown: shown.level in painted)
         return {shown.level: self.piece(shown.level) for shown in segments}, self._grid()

@@ -211,11 +211,11 @@ class Record:
         node, centroids = self.result.segmentation, update.state.centroids
         show_segments(node, update.pieces, centroids, update.grid, self.result.volume, complete)
 
-    def show_measurements(self, details: dict[str, Any]) -> None:
-        """Makes the table the measures (:func:`measures.details.details`), which it keeps as a whole, too."""
+    def show_measurements(self, details: dict[str, Any], signature: str) -> None:
+        """Makes the table the measures (:func:`measures.details.details`) of the segments that had that signature."""
         table = self.result.table or self.result.make("Table", "measurements")
         show_table(table, rows_of_details(details))
-        table.SetAttribute(STATE, self.segments.signature)
+        table.SetAttribute(STATE, signature)
         table.SetAttribute(MEASURES, json.dumps(details))
         renew_measures(self.result, details)
 
