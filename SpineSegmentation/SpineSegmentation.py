@@ -234,6 +234,7 @@ class SpineSegmentationWidget(
 
     def enter(self):
         self.initializeParameterNode()
+        self.onNodesChanged()  # an undo in Segment Editor brings old names back
         for shortcut in self.keys:
             shortcut.setEnabled(True)
 

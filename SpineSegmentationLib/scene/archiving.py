@@ -52,7 +52,7 @@ def export_seg(logic: SpineLogic, result: Result, path: str | Path, files: list[
     from ..dicom.seg import Algorithm, segmentation, write_dicom
     from ..dicom.source import source_of_files
 
-    record = logic._record(result)
+    record = logic.settled(result)
     pieces, grid = record.segments.pieces()
     by_hand = bool(record.segments.edited) or any(vertebra.by_person for vertebra in logic.vertebrae(result))
     algorithm = Algorithm(f"Spine Segmentation, {record.system}", "SEMIAUTOMATIC" if by_hand else "AUTOMATIC")

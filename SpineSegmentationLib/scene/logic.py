@@ -21,6 +21,7 @@ from ..spine import SpineBox
 from ..systems import DEFAULT
 from .mrml.box import same_box
 from .mrml.coordinates import flipped
+from .mrml.record import Record
 from .mrml.result import Result
 from .mrml.segment import set_kept
 from .mrml.segmentation import remove_segment
@@ -72,13 +73,14 @@ class SpineLogic(SceneSession):
         state, known = self._record(result).state(), self._known(result)
         if not same_box(state.box, known.box):
             self._start(result, state, label=True)
-        elif state != known:
+        elif self.hasEdits(result):
             self._start(result, state)
 
     def hasEdits(self, result: Result) -> bool:
         """Whether :meth:`applyEdits` has something to do (or to complain about)."""
         try:
-            return self._record(result).state() != self._known(result)
+            record = self._record(result)
+            return record.state() != self._known(result) or (not self.busy and record.behind)
         except SpineError:
             return True
 
@@ -226,18 +228,29 @@ class SpineLogic(SceneSession):
 
     # Export
 
+    def settled(self, result: Result) -> Record:
+        """What is known of a result whose segments are what its points say.
+
+        Raises:
+            SpineError: (every export) corrections wait for :meth:`applyEdits`, or are being computed.
+        """
+        record = self._record(result)
+        if record.state().centroids != record.history.state.centroids or record.behind:
+            raise SpineError("corrections were not computed yet; press Update, or undo them")
+        return record
+
     def exportVerSe(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
         """Writes the label map (NIfTI) and the centroids (VerSe JSON); returns their paths.
 
         Args:
             name: what the files are called; the name of the volume by default.
         """
-        record = self._record(result)
+        record = self.settled(result)
         return write_verse(*record.segments.pieces(), record.state().centroids, folder, name or file_name(result))
 
     def exportStl(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
         """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths. See :meth:`exportVerSe`."""
-        return write_surfaces(*self._record(result).segments.pieces(), folder, name or file_name(result))
+        return write_surfaces(*self.settled(result).segments.pieces(), folder, name or file_name(result))
 
     def exportCsv(self, result: Result, path: str | Path) -> list[Path]:
         """Writes the table of measurements as CSV.
@@ -245,7 +258,7 @@ class SpineLogic(SceneSession):
         Raises:
             SpineError: it was not measured since the last change.
         """
-        record = self._record(result)
+        record = self.settled(result)
         if not record.measured() and self._transport is None:
             self.measure(result)
         if not record.measured():

@@ -26,7 +26,7 @@ def export_report(logic: SpineLogic, result: Result, path: str | Path) -> list[P
     measured = logic.measures(result)
     if measured is None:
         raise SpineError("the vertebrae were not measured since the last change; measure first")
-    record = logic._record(result)
+    record = logic.settled(result)
     warnings: list[str] = []
     volume = result.required_volume()
     name = volume.GetName()

@@ -252,3 +252,25 @@ def test_a_segmentation_without_geometry_is_told(logic, result):
     result.segmentation.GetSegmentation().SetConversionParameter(name, "")
     with pytest.raises(SpineError, match="lost the geometry"):
         CurrentSegments(result).pieces()
+
+
+def test_an_undo_of_segment_editor_brings_no_old_names_back(logic, result, tmp_path):
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(result.segmentation.GetSegmentation())
+    history.SaveState()
+    brush(result, "L2")
+    logic.shift(result, 1)
+    assert history.RestorePreviousState() and segment_names(result) == FOUND
+    assert logic.hasEdits(result)
+    with pytest.raises(SpineError, match="press Update"):
+        logic.exportStl(result, tmp_path)
+    logic.applyEdits(result)
+    assert segment_names(result) == ["T12", "L1", "L2", "L3", "L4"] and not logic.hasEdits(result)
+
+
+def test_files_have_no_names_that_were_not_computed(logic, result, tmp_path):
+    """The label map would have the old names, the points beside it the new ones."""
+    result.centroids.SetNthControlPointLabel(index(result, "L3"), "L4")
+    with pytest.raises(SpineError, match="press Update"):
+        logic.exportVerSe(result, tmp_path)
+    assert not list(tmp_path.iterdir())

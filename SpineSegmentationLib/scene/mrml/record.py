@@ -98,6 +98,13 @@ class Record:
         except SpineError:
             return None
 
+    @property
+    def behind(self) -> bool:
+        """Whether segments are of other values than the last result, as after an undo in Segment Editor."""
+        places: dict[Bone, str] = {point.level: repr(point.position) for point in self.history.state.centroids}
+        shown = self.segments.shown
+        return any(one.position != places.get(one.level, one.position if one.kept else "") for one in shown)
+
     def voxels(self) -> Voxels:
         """The voxels of the volume; on the grid of the segments where the two differ by less than ``SAME`` voxels.
 
