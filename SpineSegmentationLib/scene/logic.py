@@ -217,8 +217,9 @@ class SpineLogic(SceneSession):
         if shown is None:
             raise SpineError(f"{level} has no segment; apply first")
         set_kept(result.segmentation, shown.id, on)
+        record.restore.discard(shown.id)
         if not on:
-            record.restore.add(shown.level)
+            record.restore.add(shown.id)
             if record.done is not None and not self.busy:
                 with self._writes():
                     record.show(record.done, complete=True)

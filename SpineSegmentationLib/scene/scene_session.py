@@ -12,7 +12,7 @@ from ..session.client import Transport, WorkerClient
 from ..session.engine import Engine, Events, LocalEngine, Update
 from ..session.state import State
 from ..session.waiting import WaitingClient
-from .mrml.record import Record
+from .mrml.record import SYSTEM, Record
 from .mrml.result import Result
 
 if TYPE_CHECKING:
@@ -249,8 +249,11 @@ class SceneSession:
                     record.show_points(values)
                 else:
                     record.shown = State()
-            if request.segments is not None and result.segmentation is not None:
-                record.show_segments(request.segments)
+            record.restore.clear()
+            if result.segmentation is not None:
+                record.system = result.segmentation.GetAttribute(SYSTEM) or record.system
+                if request.segments is not None:
+                    record.show_segments(request.segments)
 
     def _record(self, result: Result) -> Record:
         if result not in self._records:

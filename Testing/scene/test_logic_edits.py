@@ -274,3 +274,25 @@ def test_files_have_no_names_that_were_not_computed(logic, result, tmp_path):
     with pytest.raises(SpineError, match="press Update"):
         logic.exportVerSe(result, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_segment_kept_after_all_is_not_written(logic, result):
+    """That it is segmented again was cancelled."""
+    mine = brush(result, "L2")
+    logic.close()
+    other = SpineLogic(logic.scene, device="cpu")
+    other.on_progress = lambda *_: other.cancel()
+    with pytest.raises(SpineError, match="cancelled"):
+        other.keep(result, "L2", False)
+    other.on_progress = lambda *_: None
+    drag(result, "T11")
+    other.applyEdits(result)
+    assert other.edited(result) == ["L2"] and other._record(result).segments.piece(Level.L2).digest == mine.digest
+    other.close()
+
+
+def test_another_system_that_was_cancelled_takes_over_nothing(logic, result, volume):
+    logic.on_progress = lambda *_: logic.cancel()
+    with pytest.raises(SpineError, match="cancelled"):
+        logic.process(volume, system="sacral")
+    assert logic._record(result).system == "standin"

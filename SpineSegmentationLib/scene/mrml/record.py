@@ -55,7 +55,7 @@ class Record:
         shown: the state that was last written into the nodes.
         system: that computed them.
         done: the last complete result; None after a scene was loaded.
-        restore: levels whose segments are no longer kept and wait to be written.
+        restore: ids of segments that are no longer kept and wait to be written.
         segments: as they are now.
     """
 
@@ -66,7 +66,7 @@ class Record:
             self.system = result.segmentation.GetAttribute(SYSTEM) or self.system
         self.result, self.history, self.shown = result, History(state), state
         self.done: Update | None = None
-        self.restore: set[Bone] = set()
+        self.restore: set[str] = set()
         self.segments = CurrentSegments(result)
 
     # Reading
@@ -186,9 +186,9 @@ class Record:
             node = result.make("Segmentation", "spine")
         self.show_segments(update, complete)
         for segment in self.segments.shown if complete else ():
-            if segment.level in self.restore and segment.level in update.pieces:
+            if segment.id in self.restore and segment.level in update.pieces:
                 restore_segment(node, segment, update.pieces[segment.level], update.grid)
-                self.restore.discard(segment.level)
+                self.restore.discard(segment.id)
 
     def show_box(self, box: SpineBox | None) -> None:
         """Makes the ROI that box; None removes it."""
