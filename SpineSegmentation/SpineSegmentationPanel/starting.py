@@ -50,13 +50,13 @@ class Starting:
         self.stopMeasuring()
         if source is result.segmentation:
             raise SpineError(_("this is the segmentation of the result already; choose another one"))
-        if result.nodes:
-            if not self.confirm(_("Start from this segmentation? The present result of the volume is removed.")):
-                return
-            starting.clear(self.logic, result)
+        if result.nodes and not self.confirm(
+            _("Start from this segmentation? The present result of the volume is removed.")
+        ):
+            return
         codes = GUESS if self.ui.codesComboBox.currentIndex == 0 else self.ui.codesComboBox.currentText
         with slicer.util.WaitCursor():
-            result, adopted = starting.start_from(self.logic, result.volume, source, codes)
+            result, adopted = starting.start_from(self.logic, result.volume, source, codes, replace=True)
         self._adopted, self._shift = (result, adopted), None
         self.ui.findingsList.clear()
         for text in (*(finding.text for finding in adopted.findings), *adopted.notes):

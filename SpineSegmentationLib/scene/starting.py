@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def start_from(
-    session: SceneSession, volume: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLNode, codes: str = ""
+    session: SceneSession,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    source: slicer.vtkMRMLNode,
+    codes: str = "",
+    replace: bool = False,
 ) -> tuple[Result, Adopted]:
     """Makes a result of a volume from a segmentation that is in the scene already; that one stays as it is.
 
@@ -36,6 +40,7 @@ def start_from(
         volume: the CT.
         source: a vtkMRMLSegmentationNode or a label map volume.
         codes: what the numbers of a label map mean, see :func:`foreign.codes.table_of`; "" to guess.
+        replace: the result that the volume has, once the segmentation was found to be usable.
 
     Raises:
         SpineError: something runs, the volume has a result already, or the segmentation cannot be used.
@@ -44,9 +49,11 @@ def start_from(
         raise SpineError("a segmentation runs; wait for it or cancel it")
     scan = ct_of(volume)
     result = Result.of(volume)
-    if result.segmentation is not None or result.centroids is not None:
+    if not replace and (result.segmentation is not None or result.centroids is not None):
         raise SpineError(f"{volume.GetName()} has a result already; delete its nodes to start from a segmentation")
     adopted = adopt(foreign_of(source, table_of(codes) if codes else None), scan)
+    if replace:
+        clear(session, result)
     record = session._record(result)
     update = Update(State(None, adopted.centroids), dict(adopted.pieces.items()), Grid.of(scan), warnings=adopted.notes)
     with session._writes():

@@ -115,3 +115,10 @@ def test_a_closed_scene(logic, result, scene):
     again = logic.process(add_volume(scene, CT), system="standin")
     assert again != result and segment_names(again) == FOUND
     assert not logic.hasEdits(again)
+
+
+def test_the_segmentation_of_another_volume_is_not_taken(logic, result, scene):
+    mine = brush(result, "L2")
+    with pytest.raises(SpineError, match="is the result of CT of a spine"):
+        logic.process(add_volume(scene, CT, "follow-up"), system="standin", segmentation=result.segmentation)
+    assert logic.edited(result) == ["L2"] and logic._record(result).segments.piece(Level.L2).digest == mine.digest

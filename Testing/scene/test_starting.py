@@ -14,6 +14,7 @@ from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.pipeline import SYSTEMS
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.record import Record
+from SpineSegmentationLib.scene.mrml.result import Result
 from SpineSegmentationLib.scene.mrml.segment import LABEL_MAP, name_as, oriented
 from SpineSegmentationLib.scene.starting import clear, judge, start_from
 from SpineSegmentationLib.segmentation.mask import Piece
@@ -168,6 +169,10 @@ def test_a_second_result_is_refused(logic, volume, ct, labels):
     start_from(logic, volume, source)
     with pytest.raises(SpineError, match="has a result already"):
         start_from(logic, volume, source)
+    # One that is of no use replaces nothing.
+    with pytest.raises(SpineError, match="holds no vertebra"):
+        start_from(logic, volume, add_segmentation(logic.scene, ct, labels, {Level.T11: "bone"}), replace=True)
+    assert len(logic.vertebrae(Result.of(volume))) == 3
 
 
 @pytest.mark.parametrize("names, message", [({Level.T11: "bone"}, "holds no vertebra, only bone"), ({}, "nothing but")])

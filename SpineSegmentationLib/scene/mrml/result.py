@@ -83,8 +83,15 @@ class Result:
         return [node for node in (self.box, self.centroids, self.segmentation, self.table) if node is not None]
 
     def adopt(self, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
-        """Makes a segmentation node that of the result; the one before stays in the scene, for nobody."""
-        before = self.segmentation
+        """Makes a segmentation node that of the result; the one before stays in the scene, for nobody.
+
+        Raises:
+            SpineError: it is that of another volume.
+        """
+        before, other = self.segmentation, segmentation.GetNodeReference(VOLUME)
+        if other is not None and other is not self._volume:
+            name = segmentation.GetName()
+            raise SpineError(f"{name} is the result of {other.GetName()}; choose another segmentation, or none")
         if before is not segmentation:
             if before is not None:
                 before.RemoveNodeReferenceIDs(VOLUME)
