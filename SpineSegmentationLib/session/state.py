@@ -113,21 +113,34 @@ class State:
     def labelled(self, box: SpineBox | None, centroids: Centroids, apart: float = 10.0) -> State:
         """With what the labelling found in a box; locked vertebrae stay and replace what it found at their place.
 
+        The others are named as many levels from the nearest locked one as they were found from it.
         Found names are never wholly certain: a confidence of 1 says that a person set the point.
 
         Args:
             apart: mm; what was found nearer than this to a locked centroid is the same vertebra.
         """
         locked = self.centroids.only(self.locked)
-        kept = list(locked)
-        for point in centroids:
-            distances = np.linalg.norm(locked.positions - point.position, axis=1)
-            if point.level not in locked and np.all(distances >= apart):
-                kept.append(replace(point, confidence=min(point.confidence, MOST)))
+        kept, here = {point.level: point for point in locked}, State(None, centroids)._column()
+        column = State(None, locked)._column(*centroids.levels)
+        column = column if Level.L6 in column else [*column, Level.L6]
+        steps: dict[int, int] = {}
+        for number, point in enumerate(centroids):
+            for one in locked:
+                if np.linalg.norm(np.subtract(one.position, point.position)) < apart:
+                    steps[number] = column.index(one.level) - here.index(point.level)
+        for number, point in enumerate(centroids):
+            place = column.index(point.level)
+            if steps:
+                nearest = min(steps, key=lambda other: abs(other - number))
+                place = here.index(point.level) + steps[nearest]
+            if number not in steps and 0 <= place < len(column) and (level := column[place]) not in kept:
+                kept[level] = replace(point, level=level, confidence=min(point.confidence, MOST))
         # The verdict was on the names as they were found.
         numbering = centroids.numbering
         sacrum = numbering.sacrum if numbering else None
-        return replace(self, box=box, centroids=Centroids(tuple(kept), None if locked else numbering), sacrum=sacrum)
+        return replace(
+            self, box=box, centroids=Centroids(tuple(kept.values()), None if locked else numbering), sacrum=sacrum
+        )
 
     def free_level(self, position: Point) -> Level | None:
         """The name that a vertebra at a place would have by its neighbours above and below; None when none is free."""

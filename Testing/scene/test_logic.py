@@ -84,7 +84,7 @@ def test_locked_vertebrae_stay_when_applied_again(logic, result, volume):
     logic.lock(result, "L1")
     ids = [point.id for point in points_of(result.centroids)]
     logic.process(volume, system="standin")
-    # The lock keeps the name of the second vertebra; that name is not given to another.
-    assert [vertebra.level for vertebra in logic.vertebrae(result)] == ["T11", "L1", "L2", "L3"]
+    # The lock keeps the name of the second vertebra; the others are named after it.
+    assert [vertebra.level for vertebra in logic.vertebrae(result)] == ["T12", "L1", "L2", "L3", "L4"]
     assert ids[1] in [point.id for point in points_of(result.centroids)]
     assert np.array_equal(labels(result), fresh(logic, result))

@@ -143,10 +143,24 @@ def test_locked_vertebrae_stay_when_labelling_anew():
     box = SpineBox((0, 0, 0), (1, 1, 1))
     found = state("L2 L3 L4").centroids
     after = state("L1 L2 L3", locked="L1").labelled(box, found)
-    # What was found as L2 lies where the locked L1 is.
+    # What was found as L2 lies where the locked L1 is; so what was found as L3 is L2.
     assert after.box == box
-    assert names(after) == "L1 L3 L4"
+    assert names(after) == "L1 L2 L3"
     assert after.locked == {Level.L1}
+
+
+@pytest.mark.parametrize(
+    ("before", "locked", "found", "after"),
+    [
+        ("T12 L1 L2 L3 L4", "L1", "T11 T12 L1 L2 L3", "T12 L1 L2 L3 L4"),
+        ("T12 T13 L1 L2", "T13", "T12 L1 L2 L3", "T12 T13 L1 L2"),
+        ("T10 T11 L1 L2 L3", "T11 L1", "T10 T11 T12 L1 L2", "T10 T11 L1 L2 L3"),
+        ("L2 L3 L4 L5 L6", "L6", "L1 L2 L3 L4 L5", "L2 L3 L4 L5 L6"),
+        ("T1 T2 T3", "T2", "T1 T2 T3", "T1 T2 T3"),
+    ],
+)
+def test_found_names_follow_the_locked_ones(before, locked, found, after):
+    assert names(state(before, locked=locked).labelled(None, state(found).centroids)) == after
 
 
 def test_history_goes_back_and_forth():
