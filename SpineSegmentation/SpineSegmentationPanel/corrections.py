@@ -137,7 +137,10 @@ class Corrections:
         if wrong or twice:
             return
         names = self.selectedNames()
-        if names:
+        painted = ", ".join(name for name in names if name in self.logic.edited(self.result))
+        if names and (
+            not painted or self.confirm(_("Delete what you painted, too? Undo does not bring it back: ") + painted)
+        ):
             self.edit(self.logic.delete, names)
 
     def onSegmentAgain(self):

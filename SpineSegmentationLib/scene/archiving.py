@@ -21,9 +21,11 @@ def images_of(result: Result, file_of: Callable[[str], str]) -> list[Path]:
         file_of: the file of an image in Slicer's DICOM database by its UID; "" where it is not there.
 
     Raises:
-        SpineError: it was not loaded from DICOM, or images are missing from the database or the disk.
+        SpineError: it was not loaded from DICOM, lies under a transform, or images are missing from database or disk.
     """
     volume = result.required_volume()
+    if volume.GetParentTransformNode() is not None:
+        raise SpineError(f"{volume.GetName()} lies under a transform, not on its images; take it out and start over")
     instances = (volume.GetAttribute(INSTANCES) or "").split()
     if not instances:
         raise SpineError(

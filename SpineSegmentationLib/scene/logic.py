@@ -107,6 +107,7 @@ class SpineLogic(SceneSession):
         """One vertebra, or several at once; see :meth:`State.deleted`. Segments go, too, even painted ones."""
         levels = [_level(name) for name in _names(level)]
         state = self._record(result).state().deleted(*levels)
+        self._record(result).voxels(anew=False)  # before a painted segment is gone for nothing
         for one in levels if result.segmentation else ():
             remove_segment(result.segmentation, one)
         self._start(result, state)

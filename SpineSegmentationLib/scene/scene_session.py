@@ -152,7 +152,7 @@ class SceneSession:
         if self._transport is None and self._request is not None:
             raise SpineError("a segmentation runs; wait for it or cancel it")
         record = self._record(result)
-        voxels = record.voxels()
+        voxels = record.voxels(label)
         old = self._request
         if old is not None and old.result == result:
             self._request = None

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import slicer
 import standins
 from dicom_series import write_series
-from scenes import add_volume, new_scene
+from scenes import add_transform, add_volume, new_scene
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
@@ -79,3 +79,6 @@ def test_what_is_missing_is_said_in_a_line(made, series):
     result.volume.SetAttribute(INSTANCES, " ".join((*files, "1.2.3")))
     with pytest.raises(SpineError, match=rf"1 of the {len(files) + 1} images .* import their folder"):
         images_of(result, lambda uid: files.get(uid, ""))
+    result.volume.SetAndObserveTransformNodeID(add_transform(result.scene, np.eye(4)).GetID())
+    with pytest.raises(SpineError, match="lies under a transform"):
+        images_of(result, files.get)

@@ -122,3 +122,14 @@ def test_the_segmentation_of_another_volume_is_not_taken(logic, result, scene):
     with pytest.raises(SpineError, match="is the result of CT of a spine"):
         logic.process(add_volume(scene, CT, "follow-up"), system="standin", segmentation=result.segmentation)
     assert logic.edited(result) == ["L2"] and logic._record(result).segments.piece(Level.L2).digest == mine.digest
+
+
+def test_a_volume_that_was_moved_alone_is_told(logic, result, volume):
+    brush(result, "L2")
+    volume.SetOrigin(*np.add(volume.GetOrigin(), (0, 0, 12)))
+    for action in (logic.measure, lambda result: logic.shift(result, 1), lambda result: logic.delete(result, "L2")):
+        with pytest.raises(SpineError, match="was moved since it was segmented"):
+            action(result)
+    assert segment_names(result) == FOUND and logic.edited(result) == ["L2"]
+    logic.process(volume, system="standin")
+    assert not logic.hasEdits(result)

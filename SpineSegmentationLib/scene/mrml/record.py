@@ -105,15 +105,18 @@ class Record:
         shown = self.segments.shown
         return any(one.position != places.get(one.level, one.position if one.kept else "") for one in shown)
 
-    def voxels(self) -> Voxels:
+    def voxels(self, anew: bool = True) -> Voxels:
         """The voxels of the volume; on the grid of the segments where the two differ by less than ``SAME`` voxels.
 
         Raises:
-            SpineError: as :func:`voxels_of`, or the volume was deleted.
+            SpineError: as :func:`voxels_of`, the volume was deleted, or moved and not to be segmented ``anew``.
         """
         voxels, node = voxels_of(self.result.required_volume()), self.result.segmentation
         before = grid_of(node) if node is not None and node.GetParentTransformNode() is None else None
-        if before is None or not before.same_as(Grid.of_matrix(voxels.array.shape[::-1], voxels.to_lps), SAME):
+        now = Grid.of_matrix(voxels.array.shape[::-1], voxels.to_lps)
+        if before is None or not before.same_as(now, SAME):
+            if before is not None and not anew and before.size == now.size and not before.same_as(now):
+                raise SpineError(f"{voxels.name} was moved since it was segmented; move it back, or start over")
             return voxels
         return replace(voxels, to_lps=before.to_lps)
 
