@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Callable
@@ -52,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _names(text: str) -> dict[Level, Level]:
     try:
         pairs = [part.split("=") for part in text.split(",")]
-        return {Level.parse(old): Level.parse(new) for old, new in pairs}
+        names = {Level.parse(old): Level.parse(new) for old, new in pairs}
+        if len(names) < len(pairs):
+            raise ValueError("a vertebra is there twice")
+        return names
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW,...: {error}") from None
 
@@ -75,6 +79,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         for option in ("series", "shift", "rename", "redo", "centroids"):
             if getattr(arguments, option):
                 raise SpineError(f"--{option} belongs to one scan, and {len(scans)} were given; call once for each")
+    if arguments.centroids and not arguments.redo:
+        raise SpineError("--centroids says where the levels of --redo are; say which ones, or leave it out")
     make_writable(arguments.output)
     pipeline = Pipeline(
         arguments.system,
@@ -86,9 +92,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if len(scans) == 1:
         _adopt(arguments, pipeline, scans[0], scan_name(scans[0]), arguments.mask, table, console)
         return SOME_FAILED if failed else OK
+    called = [scan_name(path) for path in scans]
     for path, name in zip(scans, output_names(scans), strict=True):
         try:
-            _adopt(arguments, pipeline, path, name, mask_of(arguments.mask, scan_name(path)), table, console)
+            mask = mask_of(arguments.mask, scan_name(path), called)
+            console.progress(f"{name}: mask {mask}")
+            _adopt(arguments, pipeline, path, name, mask, table, console)
         except Exception as error:
             failed += 1
             line, told = reason(error, path)
@@ -112,6 +121,29 @@ def _adopt(
     table: CodeTable | None,
     console: Console,
 ) -> None:
+    from ..cohort.claim import Claim
+
+    claim = Claim.take(arguments.output, name)
+    if claim is None:
+        console.message(f"{name}: another process is at it")
+        console.record({"scan": name, "input": str(path), "status": "busy"})
+        return
+    try:
+        _adopt_claimed(arguments, pipeline, path, name, mask_path, table, console)
+    finally:
+        claim.release()
+
+
+def _adopt_claimed(
+    arguments: argparse.Namespace,
+    pipeline: Pipeline,
+    path: Path,
+    name: str,
+    mask_path: Path,
+    table: CodeTable | None,
+    console: Console,
+) -> None:
+    from ..cohort.results import read_result
     from ..exchange.adopt import adopt
     from ..exchange.redo import named_as_theirs, redo
     from ..exchange.report import adopted_json
@@ -121,7 +153,15 @@ def _adopt(
     from ..results.outputs import existing
     from ..spine import Centroids
 
+    given = _given(arguments, mask_path)
     if not arguments.overwrite and existing(arguments.output, name, "segmentation"):
+        before = read_result(arguments.output, name)
+        same = {**before.run["given"], "mask": given["mask"], "centroids": given["centroids"]} == given
+        if not (same and before.content and before.content.is_of(path)):
+            raise SpineError(
+                f"{before.run_file} is of another scan, another mask or other options; --overwrite replaces the "
+                "results, or give another --output"
+            )
         console.message(f"{name}: done before, skipped; --overwrite does it again")
         console.record({"scan": name, "input": str(path), "status": "skipped"})
         return
@@ -150,7 +190,7 @@ def _adopt(
         if arguments.centroids:
             places = read_centroids(arguments.centroids, scan.image)
         adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
-    files = _write(arguments, pipeline, scan, path, name, mask_path, adopted, verdict, reading)
+    files = _write(arguments, pipeline, scan, path, name, mask_path, given, adopted, verdict, reading)
     found = " ".join(level.name for level in adopted.centroids.levels)
     console.record(
         {
@@ -206,6 +246,35 @@ def _judged(
     return compare(adopted.pieces, adopted.centroids, adopted.grid, ours), ours
 
 
+def _given(arguments: argparse.Namespace, mask: Path) -> dict:
+    """What was given, for the run file; files by what they hold, too."""
+    extras = extras_of(arguments).names()
+    return {
+        "mask": str(mask),
+        "mask_sha256": _sha256(mask),
+        "codes": arguments.codes,
+        "series": arguments.series,
+        "force": arguments.force,
+        "shift": arguments.shift,
+        "rename": {old.name: new.name for old, new in arguments.rename.items()},
+        "redo": [level.name for level in arguments.redo],
+        "centroids": str(arguments.centroids) if arguments.centroids else None,
+        "centroids_sha256": _sha256(arguments.centroids) if arguments.centroids else None,
+        **({"calibration": [*arguments.calibration]} if arguments.calibration else {}),
+        **({"extras": extras} if extras else {}),
+    }
+
+
+def _sha256(path: Path) -> str:
+    """Of a file, or of all files in a folder; what is not there is told where it is read."""
+    files = [file for file in (path, *sorted(path.rglob("*"))) if file.is_file()]
+    try:
+        digests = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+    except OSError as error:
+        raise SpineError(f"{path} cannot be read: {error.strerror or error}") from error
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
 def _write(
     arguments: argparse.Namespace,
     pipeline: Pipeline,
@@ -213,6 +282,7 @@ def _write(
     path: Path,
     name: str,
     mask: Path,
+    given: dict,
     adopted: Adopted,
     verdict: Verdict | None,
     reading: float,
@@ -225,24 +295,10 @@ def _write(
 
     part = paint_part(adopted.pieces, scan.image)
     result = Result(None, adopted.centroids, part, adopted.grid, warnings=adopted.notes)
-    given = {
-        "mask": str(mask),
-        "codes": arguments.codes,
-        "series": arguments.series,
-        "force": arguments.force,
-        "shift": arguments.shift,
-        "rename": {old.name: new.name for old, new in arguments.rename.items()},
-        "redo": [level.name for level in arguments.redo],
-        "centroids": str(arguments.centroids) if arguments.centroids else None,
-        **({"calibration": arguments.calibration} if arguments.calibration else {}),
-    }
     record = run_json(pipeline, scan, result, given, reading)
     record["until"] = "segmentation"
     record["input"] |= {"path": str(path.resolve()), "content": Content.of(path).to_json()}
     record["adopted"] = adopted_json(adopted, verdict)
     made_by = f"{mask.name}, adopted"
-    extras = extras_of(arguments)
-    if extras.names():
-        given["extras"] = extras.names()
-    more = extras.writers(name, scan, part, adopted.centroids, made_by, by_hand=True)
+    more = extras_of(arguments).writers(name, scan, part, adopted.centroids, made_by, by_hand=True)
     return write_outputs(arguments.output, name, "segmentation", scan, result, record, more, calibration_of(arguments))

@@ -12,7 +12,7 @@ from ..errors import SpineError
 from ..io.ct import Scan, read_ct
 from ..io.values import read_centroids, read_json
 from ..pipeline import Progress, Result
-from ..results.files import RUN
+from ..results.files import LABEL_MAP, RUN
 from ..results.names import output_names
 from ..results.outputs import existing, run_json, write_outputs
 from .claim import Claim
@@ -185,9 +185,13 @@ class Processor:
         """The content of the scan, if its results are there and were made in this very way.
 
         Raises:
-            SpineError: there are results, but of another scan or made otherwise, or only some of the files.
+            SpineError: there are results, but of another scan or made otherwise, only some of the files, or
+                a label map that this order would not replace.
         """
         order = self.order
+        whole = order.output / LABEL_MAP.format(job.name)
+        if order.until != "segmentation" and whole.exists():
+            raise SpineError(f"{whole} is there, and would not go with what is found anew; give another --output")
         if order.overwrite or not existing(order.output, job.name, order.until):
             return None
         path = order.output / RUN.format(job.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +108,11 @@ def read_mask(path: str | Path, table: CodeTable | None = None) -> ForeignMask:
     return from_labels(image, str(path), table, _names_in(path), notes)
 
 
-def mask_of(folder: str | Path, scan: str) -> Path:
+def mask_of(folder: str | Path, scan: str, scans: Sequence[str] = ()) -> Path:
     """The mask of a scan in a folder of masks of many: the file or folder that is called as the scan is.
 
-    ``one.nii.gz``, ``one_seg.nrrd``, ``one-mask.dcm`` or the folder ``one`` for the scan ``one``; ``one2`` is another.
+    ``one.nii.gz``, ``one_seg.nrrd``, ``one-mask.dcm`` or the folder ``one`` for the scan ``one``; ``one2`` is another,
+    and so is ``one_2`` where a scan of that name is among all ``scans``.
 
     Raises:
         SpineError: no such folder, no mask in it, or several.
@@ -119,8 +120,13 @@ def mask_of(folder: str | Path, scan: str) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise SpineError(f"{folder} must be a folder with a mask for each scan, called as the scans are")
-    called = re.compile(rf"{re.escape(scan)}(?!_ct\.|[A-Za-z0-9])", re.IGNORECASE)
-    files = [one for one in sorted(folder.iterdir()) if called.match(one.name)]
+
+    def called(name: str, file: Path) -> bool:
+        return bool(re.match(rf"{re.escape(name)}(?!_ct\.|[A-Za-z0-9])", file.name, re.IGNORECASE))
+
+    longer = [name for name in scans if len(name) > len(scan)]
+    files = [one for one in sorted(folder.iterdir()) if called(scan, one)]
+    files = [one for one in files if not any(called(name, one) for name in longer)]
     found = [one for one in files if one.is_dir() or extension(one) or is_dicom(one)]
     if not found:
         raise SpineError(f"{folder} holds no mask for {scan}; its name must begin with the scan's")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..allocator import return_freed
 from ..errors import SpineError
 from ..io.ct import Scan
-from ..io.values import numbering_json, write_centroids, write_json, write_text
+from ..io.values import numbering_json, read_json, write_centroids, write_json, write_text
 from ..io.writing import write_image, write_part
 from ..measures.column import measure
 from ..measures.density import Calibration
@@ -20,7 +20,7 @@ from ..phantom import Phantom
 from ..pictures.snapshot import snapshot, write_picture
 from ..pipeline import Pipeline, Result
 from ..spine import SpineBox
-from .files import BOX, CENTROIDS, FILES, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE
+from .files import BOX, CENTROIDS, FILES, LABEL_MAP, MEASUREMENTS, MEASURES, PICTURE, RUN
 from .versions import versions
 from .whole import settle, together
 
@@ -51,7 +51,10 @@ def write_outputs(
 ) -> list[Path]:
     """Writes the files of ``FILES[until]`` and more, all or none, and returns their paths.
 
+    What an earlier run wrote more and this one does not is deleted: it may bear names that are none any more.
+
     Args:
+        run: see :func:`run_json`; the names of ``more`` are added.
         more: further files by name, each with what writes it; the others lie beside it by then.
         calibration: of the density, HU to mg/cm3.
 
@@ -70,6 +73,7 @@ def write_outputs(
         )
     )
     names = [*(file.format(name) for file in FILES[until]), *more]
+    left = _more_before(folder, name) - {*names, Path(run.get("given", {}).get("centroids") or "").name}
     with together(folder, name, names) as temporary:
         for file in FILES[until]:
             return_freed()
@@ -87,10 +91,21 @@ def write_outputs(
             elif file == MEASURES:
                 write_json(path, details(measured()))
             else:
-                write_json(path, run)
+                write_json(path, {**run, "more": list(more)})
         for file, write in more.items():
             write(temporary / file)
+    for file in left:
+        (folder / file).unlink(missing_ok=True)
     return [folder / name for name in names]
+
+
+def _more_before(folder: Path, name: str) -> set[str]:
+    """What the run file that is there says to be written beside the files that every result has."""
+    try:
+        files = read_json(folder / RUN.format(name))["more"]
+    except (SpineError, KeyError, TypeError):
+        return set()
+    return {file for file in files if file.startswith(f"{name}_") and Path(file).name == file}
 
 
 def box_json(box: SpineBox | None) -> dict:

@@ -11,9 +11,11 @@ from scipy import ndimage
 
 from SpineSegmentationLib import cli
 from SpineSegmentationLib.anatomy import Level
+from SpineSegmentationLib.cohort.claim import Claim
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.foreign.masks import mask_of
 from SpineSegmentationLib.io.values import read_centroids
+from SpineSegmentationLib.io.writing import write_image
 from SpineSegmentationLib.measures import column
 from SpineSegmentationLib.measures.density import Calibration
 from SpineSegmentationLib.results import outputs
@@ -102,6 +104,7 @@ def test_numbers_of_others(adopt, labels, tmp_path):
         (("--codes", "nothing"), "is no code table"),
         (("--redo", "L5"), "L5 has no mask, and nothing tells where it is"),
         (("--dicom-seg",), "is not DICOM"),
+        (("--centroids", "points.json"), "--centroids says where the levels of --redo are"),
     ],
 )
 def test_what_cannot_be_done_is_refused(adopt, labels, tmp_path, capsys, options, message):
@@ -109,6 +112,29 @@ def test_what_cannot_be_done_is_refused(adopt, labels, tmp_path, capsys, options
     assert code == 2 and array is None
     assert message in capsys.readouterr().err
     assert not any((tmp_path / "out").glob("*"))
+
+
+def test_what_is_done_is_skipped_only_if_it_would_be_the_same(adopt, scan, labels, ct, tmp_path, capsys):
+    one_off = np.where(labels > 0, labels + 1, 0).astype(np.uint8)
+    options = ("--unchecked", "--calibration", "0.8,-10", "--points", "csv")
+    assert adopt(labels, *options)[0] == 0
+    capsys.readouterr()
+    assert adopt(labels, *options)[0] == 0 and "done before, skipped" in capsys.readouterr().err
+    for mask, more in ((one_off, ()), (labels, ("--shift", "-1"))):
+        assert adopt(mask, *options, *more)[0] == 2
+        assert "is of another scan, another mask or other options; --overwrite" in capsys.readouterr().err
+    moved = sitk.Image(ct)
+    moved.SetOrigin((1.0, 2.0, 3.0))
+    write_image(moved, scan)
+    code, array = adopt(labels, *options)
+    assert code == 2 and np.array_equal(array, labels)
+
+
+def test_a_scan_in_other_hands_is_left_alone(adopt, labels, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    claim = Claim.take(tmp_path / "out", "one")
+    assert adopt(labels)[1] is None and "another process is at it" in capsys.readouterr().err
+    claim.release()
 
 
 def test_surfaces_and_points_are_written_too(adopt, labels, ct, tmp_path):
@@ -156,6 +182,12 @@ def test_what_belongs_to_one_scan_is_refused_for_many(called, two, tmp_path, cap
     assert f"{option[0]} belongs to one scan, and 2 were given" in capsys.readouterr().err
 
 
+def test_a_vertebra_is_renamed_once(adopt, labels, capsys):
+    with pytest.raises(SystemExit):
+        adopt(labels, "--rename", "T11=L2,T11=L3")
+    assert "a vertebra is there twice" in capsys.readouterr().err
+
+
 def test_which_mask_is_of_a_scan(tmp_path):
     for name in ("one_seg.nii.gz", "one2.nii.gz", "one_ct.nii.gz", "one.txt", "two-a.nrrd", "two_b.nrrd"):
         (tmp_path / name).touch()
@@ -163,6 +195,9 @@ def test_which_mask_is_of_a_scan(tmp_path):
     assert mask_of(tmp_path, "ONE2").name == "one2.nii.gz"
     with pytest.raises(SpineError, match=r"holds 2 masks for two: two-a.nrrd, two_b.nrrd"):
         mask_of(tmp_path, "two")
+    assert mask_of(tmp_path, "two", ("two", "two_b", "one")).name == "two-a.nrrd"
+    with pytest.raises(SpineError, match="holds no mask for o"):
+        mask_of(tmp_path, "o", ("o", "one"))
     with pytest.raises(SpineError, match="must be a folder with a mask for each scan"):
         mask_of(tmp_path / "one.txt", "one")
 

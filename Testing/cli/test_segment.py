@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import standins
 import torch
@@ -119,6 +120,23 @@ def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):
     run = json.loads((tmp_path / "given" / "one_run.json").read_text())
     assert run["given"]["centroids"] == str(file) and run["given"]["only"] == ["T12"]
     assert "one: T12 -> " in capsys.readouterr().out
+
+
+def test_nothing_is_left_of_a_result_that_is_replaced(called, scan, tmp_path, capsys):
+    pytest.importorskip("vtk")
+    out = tmp_path / "out"
+    more = ("--surfaces", "stl", "--transforms", "--points", "mrk.json,csv", "--report")
+    assert segment(scan, *more, to=out) == 0
+    points = out / "one_vertebrae.mrk.json"
+    points.write_text(points.read_text().replace('"T11"', '"T10"'))
+    (out / "one_own.stl").touch()
+    assert segment(scan, "--centroids", points, "--surfaces", "stl", "--overwrite", to=out) == 0
+    others = {path.name for path in out.iterdir()} - {f"one{ending}" for ending in ENDINGS}
+    assert others == {"one_T10.stl", "one_T12.stl", "one_L1.stl", "one_vertebrae.mrk.json", "one_own.stl"}
+    # Boxes and centroids found anew would stand beside a label map of other names.
+    for command in ("detect", "label"):
+        assert cli.main([command, str(scan), "--output", str(out), "--overwrite"]) == 1
+        assert "one_seg-vert_msk.nii.gz is there, and would not go with" in capsys.readouterr().err
 
 
 def test_an_empty_list_of_centroids_is_said(called, scan, tmp_path, capsys):

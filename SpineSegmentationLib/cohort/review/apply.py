@@ -109,13 +109,31 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
             "centroids": [level.name for level in new.levels],
             "review": {**review, "note": verdict.note, "of": verdict.result, "names_before": _names(old.levels)},
         }
+        now = {before.name: after.name for before, after in zip(old.levels, new.levels, strict=True)}
+        sure = {now.get(level, level): value for level, value in run.get("mask_confidence", {}).items()}
+        run["mask_confidence"] = sure
         if names:
-            run["numbering"] = None
+            # "L1: look at its mask" is said of one vertebra, whatever its name; the verdict is on names that are gone.
+            verdict_on_names = result.numbering.sentence if result.numbering else None
+            said = [line.partition(": ") for line in run["warnings"] if line != verdict_on_names]
+            run |= {"numbering": None, "warnings": ["".join((now.get(one, one), *rest)) for one, *rest in said]}
+        complete = {
+            Level[now[row["label"]]]: row["completeness"] == "complete"
+            for row in result.measured()
+            if row["label"] in now
+        }
         extras = Extras.of_names(given.get("extras", ()))
         algorithm = f"Spine Segmentation, {run['system']}"
         more = extras.writers(result.name, scan, changed, new, algorithm, by_hand=True)
         calibration = Calibration(*given["calibration"]) if given.get("calibration") else None
-        named = Result(None, new, changed, Grid.of(scan.image))
+        named = Result(
+            None,
+            new,
+            changed,
+            Grid.of(scan.image),
+            complete=complete,
+            mask_confidence={Level[level]: value for level, value in sure.items()},
+        )
         write_outputs(result.folder, result.name, "segmentation", scan, named, run, more, calibration)
         # Files called after a vertebra: none may keep a name that it has no more.
         for level in set(old.levels) - set(new.levels):
