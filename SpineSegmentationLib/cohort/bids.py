@@ -17,11 +17,12 @@ import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from ..anatomy import BONES
 from ..errors import SpineError
-from ..io.values import replacing, write_json, write_text
+from ..io.values import read_json, replacing, write_json, write_text
 from .results import ScanResult
 
 _ENTITIES = re.compile(r"sub-[A-Za-z0-9]+(?:_[a-z]+-[A-Za-z0-9]+)*")
@@ -42,7 +43,8 @@ def write_bids(results: Sequence[ScanResult], output: Path) -> list[Path]:
     """Writes a data set with all results, each file whole; returns the label maps.
 
     Raises:
-        SpineError: two scans would have one name, or a file cannot be read or written.
+        SpineError: two scans would have one name, a data set of somebody else is there, or a file cannot be read or
+            written.
     """
     named: dict[str, str] = {}
     for result in results:
@@ -56,12 +58,19 @@ def write_bids(results: Sequence[ScanResult], output: Path) -> list[Path]:
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "Spine Segmentation", "Version": __version__}],
     }
+    there = output / "dataset_description.json"
+    if there.exists() and not _is_ours(read_json(there)):
+        raise SpineError(f"{output} holds another data set ({there.name}); choose another folder, such as derivatives/")
     try:
         output.mkdir(parents=True, exist_ok=True)
         write_json(output / "dataset_description.json", description)
         return [_write(result, output) for result in results]
     except OSError as error:
         raise SpineError(f"{output} cannot be written: {error.strerror or error}; choose another folder") from error
+
+
+def _is_ours(description: Any) -> bool:
+    return isinstance(description, dict) and "Spine Segmentation" in str(description.get("GeneratedBy"))
 
 
 def _write(result: ScanResult, output: Path) -> Path:

@@ -125,13 +125,17 @@ def _classify(path: Path) -> tuple[str, str]:
     """The kind of a file and the part of its name that is the scan's; ("", "") if it is none of ours."""
     if end := extension(path):
         stem = path.name[: -len(end)]
+        if stem.endswith("_seg-body_msk"):
+            return "", ""
         for kind, pattern in (("mask", _MASK), ("ct", _CT)):
             if match := pattern.fullmatch(stem):
                 return kind, match[1] or ""
         return "volume", stem
     if is_dicom_file(path):
         match = _MASK.fullmatch(path.stem)
-        return ("mask", match[1] or "") if match else ("", "")
+        # Beside the label map that it was made of it says nothing new.
+        twice = match and path.with_name(f"{match[1]}_seg-vert_msk.nii.gz").exists()
+        return ("mask", match[1] or "") if match and not twice else ("", "")
     for kind, pattern in (("centroids", _CENTROIDS), ("measurements", _MEASUREMENTS)):
         if match := pattern.fullmatch(path.name):
             return kind, match[1] or ""

@@ -44,6 +44,19 @@ def test_a_data_set_of_all_results(tmp_path, capsys):
     assert [row["label"] for row in measured] == sidecar["Levels"] and "" not in measured[0].values()
 
 
+def test_the_data_set_of_somebody_else_is_left_alone(tmp_path):
+    out, bids = cohort_in(tmp_path), tmp_path / "bids"
+    bids.mkdir()
+    there = bids / "dataset_description.json"
+    there.write_text('{"Name": "Spine Segmentation in CT", "BIDSVersion": "1.8.0"}')
+    results, _ = read_results(out)
+    with pytest.raises(SpineError, match="bids holds another data set"):
+        write_bids(results, bids)
+    assert "1.8.0" in there.read_text() and list(bids.iterdir()) == [there]
+    there.unlink()
+    assert write_bids(results, bids) == write_bids(results, bids)
+
+
 @pytest.mark.parametrize(
     "name, entities",
     [

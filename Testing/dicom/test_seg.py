@@ -304,3 +304,9 @@ def test_a_seg_is_evaluated_like_a_label_map(made, tmp_path):
     (result,) = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"}).results
     assert result.failures == ()
     assert result.segmentation.dice == dict.fromkeys(BLOCKS, 1.0)
+    # As segment writes it beside its label map.
+    sitk.WriteImage(truth, str(tmp_path / "ours" / "one_seg-vert_msk.nii.gz"))
+    sitk.WriteImage(truth, str(tmp_path / "ours" / "one_seg-body_msk.nii.gz"))
+    evaluation = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"})
+    (result,) = evaluation.results
+    assert result.failures == () and not any("body" in line for line in evaluation.messages)
