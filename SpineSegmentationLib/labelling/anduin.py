@@ -12,18 +12,18 @@ from torch import Tensor
 
 from .. import weights
 from ..device import Runner
-from ..headway import counted, portion
+from ..headway import portion
 from ..networks.anduin_btrfly import Btrfly
 from ..networks.blocks import normalise_hu
 from ..resampling import resample
 from ..spine import Centroids, SpineBox
 from .sequence import Candidate, best_sequence
+from .variations import averaged
 from .verdict import unanchored
 
 SPACING = 2.0  # mm
 THRESHOLD = 0.1  # T_l: least probability of a candidate
 SLAB = 8.0  # mm: standard deviation of the weight round the column
-SCALES = (0.9, 1.0, 1.1)  # sizes of a person that the network is asked about
 REACH = 9.0  # mm: a candidate is the maximum within this distance
 
 
@@ -102,34 +102,22 @@ class AnduinLabeller:
 def level_maps(runners: Sequence[Runner], sagittal: Tensor, coronal: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (1 + levels, z, y) and (1 + levels, z, x) for views in HU.
 
-    The mean over the networks, over smaller and larger people (``SCALES``) and both mirror images.
+    The mean over the networks, each asked several times (:mod:`.variations`).
     """
     views = normalise_hu(sagittal)[None], normalise_hu(coronal)[None]
-    answers = [[view[0].cpu().numpy() for view in runner(_averaged, *views)] for runner in counted(runners)]
+    answers = []
+    for number, runner in enumerate(runners):
+        with portion(number / len(runners), (number + 1) / len(runners)):
+            answers.append([view[0].cpu().numpy() for view in runner(_averaged, *views)])
     side, front = (np.mean(views, axis=0) for views in zip(*answers, strict=True))
     return side, front
 
 
-def _averaged(network: torch.nn.Module, sagittal: Tensor, coronal: Tensor) -> tuple[Tensor, Tensor]:
-    views = (sagittal, coronal)
-    sums = [torch.zeros((), device=view.device) for view in views]
-    for scale in SCALES:
-        sizes = [[max(round(scale * n), 1) for n in view.shape[2:]] for view in views]
-        side, front = (_resized(view, size) for view, size in zip(views, sizes, strict=True))
-        for mirror in (False, True):
-            results = network(side, front.flip(3) if mirror else front)
-            for number, logits in enumerate(results):
-                probability = logits.float().softmax(1)
-                if mirror and number == 1:
-                    probability = probability.flip(3)
-                sums[number] = sums[number] + _resized(probability, list(views[number].shape[2:]))
-    return sums[0] / (2 * len(SCALES)), sums[1] / (2 * len(SCALES))
+def _averaged(network: torch.nn.Module, sagittal: Tensor, coronal: Tensor) -> list[Tensor]:
+    def ask(*views: Tensor) -> list[Tensor]:
+        return [logits.float().softmax(1) for logits in network(*views)]
 
-
-def _resized(views: Tensor, size: list[int]) -> Tensor:
-    if list(views.shape[2:]) == size:
-        return views
-    return torch.nn.functional.interpolate(views, size=size, mode="bilinear", align_corners=False)
+    return averaged(ask, sagittal, coronal, across=(False, True))
 
 
 def candidates(sagittal: np.ndarray, coronal: np.ndarray, image: sitk.Image) -> list[Candidate]:

@@ -18,6 +18,7 @@ from ..resampling import resample
 from ..spine import Centroid, Centroids, SpineBox, rounded
 from . import payer_markov
 from .sequence import Candidate, best_sequence
+from .variations import averaged
 from .verdict import unanchored
 
 FIELD = (256.0, 192.0, 192.0)  # mm z,y,x that the network sees at once
@@ -50,12 +51,25 @@ class PayerLabeller:
 
     def candidates(self, ct: sitk.Image, box: SpineBox) -> list[Candidate]:
         """What the heatmaps say of every place in the box where any of them has a maximum, for :mod:`.sequence`."""
-        return [one for one in candidates(*self.seen(ct, box)) if box.contains(one.position)[0]]
+        return [one for one in candidates(*self.seen(ct, box, often=True)) if box.contains(one.position)[0]]
 
-    def seen(self, ct: sitk.Image, box: SpineBox) -> tuple[np.ndarray, sitk.Image]:
-        """The heatmaps (levels, z, y, x) of what :func:`field` shows of the box, and their grid."""
+    def seen(self, ct: sitk.Image, box: SpineBox, often: bool = False) -> tuple[np.ndarray, sitk.Image]:
+        """The heatmaps (levels, z, y, x) of what :func:`field` shows of the box, and their grid.
+
+        Args:
+            often: whether the network is asked several times (:mod:`.variations`).
+        """
         image = resample(ct, self.spacing, field(box, SpineBox.of_image(ct), self.spacing))
-        return self.heatmaps(torch.from_numpy(sitk.GetArrayFromImage(image))), image
+        hu = torch.from_numpy(sitk.GetArrayFromImage(image))
+        return self.averaged(hu) if often else self.heatmaps(hu), image
+
+    def averaged(self, hu: Tensor) -> np.ndarray:
+        """As :meth:`heatmaps`, the mean of several answers."""
+
+        def ask(image: Tensor) -> list[Tensor]:
+            return [torch.from_numpy(self.heatmaps(image[0, 0]))[None]]
+
+        return averaged(ask, hu.float()[None, None], across=(True,))[0][0].numpy()
 
     def heatmaps(self, hu: Tensor) -> np.ndarray:
         """(levels, z, y, x), 1 at a centroid, for HU at ``spacing`` (z, y, x): the maximum over overlapping parts."""

@@ -88,7 +88,7 @@ def test_the_column_is_named_as_one_and_as_published(column, monkeypatch):
     heat[Level.T13.rank] = 0.15 * gaussians(shadow[None, ::-1] / 4, heat.shape[1:], 2.0).numpy()
     for kind, found in ((labelling.PayerLabeller, levels), (labelling.PayerMarkovLabeller, [*levels, Level.T13])):
         labeller = kind.__new__(kind)
-        monkeypatch.setattr(kind, "seen", lambda self, ct, box: (heat, image))
+        monkeypatch.setattr(kind, "seen", lambda self, ct, box, often=False: (heat, image))
         assert set(labeller(image, SpineBox.of_image(image)).levels) == set(found)
 
 
@@ -96,7 +96,8 @@ def test_the_column_is_named_as_one_and_as_published(column, monkeypatch):
 def test_vertebrae_beside_the_box_are_not_named(column, monkeypatch, kind):
     _, places, heat, image = column
     labeller = kind.__new__(kind)
-    monkeypatch.setattr(kind, "seen", lambda self, ct, box: (heat, image))  # the field is wider than a small box
+    # The field is wider than a small box.
+    monkeypatch.setattr(kind, "seen", lambda self, ct, box, often=False: (heat, image))
     room = np.array([20.0, 20.0, 8.0])
     small = SpineBox(tuple(places[3] - room), tuple(places[1] + room))
     assert len(labeller(image, small)) == 3
@@ -125,3 +126,23 @@ def test_empty_heatmaps_give_no_vertebra():
     nothing = np.zeros((len(COLUMN), 16, 16, 16), np.float32)
     assert len(labelling.decode(nothing, blank((16, 16, 16), 4.0))) == 0
     assert labelling.candidates(nothing, blank((16, 16, 16), 4.0)) == []
+
+
+def test_candidates_come_from_several_looks(monkeypatch, column):
+    """Larger, smaller and mirrored; the witness of the combined system and the published field have one."""
+    *_, image = column
+    labeller = labelling.PayerLabeller.__new__(labelling.PayerLabeller)
+    labeller.spacing = 4.0
+    asked = []
+
+    def heatmaps(hu):
+        asked.append(tuple(hu.shape))
+        return np.zeros((len(COLUMN), *hu.shape), np.float32)
+
+    monkeypatch.setattr(labeller, "heatmaps", heatmaps)
+    box = SpineBox.of_image(image)
+    assert labeller.candidates(image, box) == []
+    rows = [shape[0] for shape in asked]
+    assert rows == [63, 63, 70, 70, 77, 77]
+    assert labeller.seen(image, box)[0].shape == (len(COLUMN), 70, 32, 28)
+    assert len(asked) == 7
