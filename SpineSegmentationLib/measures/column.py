@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..anatomy import COLUMN, SACRUM, Level, may_follow
+from ..anatomy import COLUMN, S1, SACRUM, Level, may_follow
 from ..cache import Cache
 from ..headway import counted
 from ..numbering import Numbering
@@ -26,6 +26,9 @@ from .sacrum import sacral_plate
 from .vertebra import Vertebra, body_voxels, measure_vertebra
 
 KYPHOTIC = tuple(level.name for level in COLUMN if Level.T4.rank <= level.rank <= Level.T13.rank)
+
+ROOM = 25.0
+"""mm between end-plates: no disc is that high, and a vertebra with its two discs takes more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +152,7 @@ def measure(
     return Measures(
         tuple(vertebrae),
         lost,
-        tuple(segment_of(a, b) for a, b in zip(stances, stances[1:], strict=False) if _follow(a.name, b.name)),
+        tuple(segment_of(a, b) for a, b in zip(stances, stances[1:], strict=False) if _follow(a, b, centroids)),
         largest_cobb(trunk),
         kyphosis(column, KYPHOTIC),
         lordosis(column, "L1", last),
@@ -195,10 +198,16 @@ def _stance(vertebra: Vertebra) -> Stance:
     return Stance(vertebra.level.name, body.upper, body.lower, vertebra.thickness, body.frame.origin)
 
 
-def _follow(upper: str, lower: str) -> bool:
-    if lower == "S1":
-        return upper in ("L5", "L6", "L4")
-    return may_follow(Level[upper], Level[lower])
+def _follow(upper: Stance, lower: Stance, centroids: Centroids) -> bool:
+    """Whether two bones are neighbours: T12 and L1, or T11 and L1, only if no vertebra without a mask lies between."""
+    first = Level[upper.name]
+    last = S1 if lower.name == "S1" else Level[lower.name].rank
+    if any(first.rank < level.rank < last for level in centroids.levels):
+        return False
+    above, below = upper.lower, lower.upper
+    if last - first.rank > 1 and above and below and np.linalg.norm(above.centre - below.centre) > ROOM:
+        return False
+    return first.rank >= Level.L4.rank if last == S1 else may_follow(first, Level[lower.name])
 
 
 def _lumbar_hu(vertebrae: list[Vertebra], lost: Mapping[Level, Deformity]) -> Quantity:

@@ -1,6 +1,7 @@
 """Vertebrae measured as wholes, against blocks measured by hand and against phantoms of known dimensions."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -174,6 +175,25 @@ def test_a_column_with_its_sacrum():
     assert found.sacrum.normal == pytest.approx([0, 0, 1], abs=0.02)
     assert found.sacrum.depth == pytest.approx(DEPTH, abs=1)
     assert found.cobb.angle.value == pytest.approx(0, abs=0.7)
+
+
+@pytest.mark.parametrize(
+    "names, seen, pairs",
+    [
+        ({}, (L.L3, L.L4), [("L3", "L4")]),  # without L5's mask L4 stands on no sacrum
+        ({L.L3: L.T11, L.L4: L.T12, L.L5: L.L1}, (L.T11, L.L1), []),
+        ({L.L3: L.T12, L.L4: L.T13, L.L5: L.L1}, (L.T12, L.L1), []),
+        ({L.L3: L.T11, L.L4: L.L1, L.L5: L.L2}, (L.T11, L.L1), [("T11", "L1")]),  # a person without T12
+    ],
+)
+@pytest.mark.parametrize("with_centroids", [True, False])
+def test_a_vertebra_without_a_mask_parts_its_neighbours(names, seen, pairs, with_centroids):
+    mask, centroids = lumbar()
+    named = sitk.ChangeLabel(mask, {int(old): int(new) for old, new in names.items()})
+    points = Centroids(tuple(replace(point, level=names.get(point.level, point.level)) for point in centroids))
+    kept = sitk.ChangeLabel(named, {int(level): 0 for level in set(points.levels) - set(seen)})
+    found = measure(mask, kept, points if with_centroids else points.only(seen))
+    assert [(segment.upper, segment.lower) for segment in found.segments] == pairs
 
 
 def test_only_what_changed_is_measured_anew(monkeypatch):
