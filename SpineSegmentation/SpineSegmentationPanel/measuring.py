@@ -4,10 +4,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.scene import figures
 from SpineSegmentationLib.scene.mrml import measures
 
 from .connection import connect
+from .status import WARNING
 
 HEADINGS = [
     _("Level"),
@@ -133,5 +135,7 @@ class Measuring:
             return
         if self.logic.vertebrae(result) and self.logic.measures(result) is None:
             self._silent, self._then, self._fresh = True, None, False
-            with slicer.util.tryWithErrorDisplay(_("The vertebrae could not be measured.")):
+            try:
                 self.logic.measure(result)
+            except SpineError as error:
+                self.status.show(str(error), WARNING)

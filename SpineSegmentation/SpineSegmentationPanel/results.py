@@ -81,7 +81,7 @@ class Results:
         self.export(lambda result, folder: export_dicom(self.logic, result, folder, file_name(result)), self.result)
 
     def exportTable(self, result):
-        self.export(self.logic.exportCsv, result, f"{result.volume.GetName()}_measurements.csv")
+        self.export(self.logic.exportCsv, result, f"{file_name(result)}_measurements.csv")
 
     def export(self, action, result, name=""):
         """Writes files into the chosen folder and says which."""

@@ -47,6 +47,7 @@ def test_measurements_and_exports(steps, tmp_path):
     steps.panel.showTable = lambda result: shown.append(result.table)
     shown = []
     steps.ui.exportDirectoryButton.directory = str(tmp_path)
+    steps.volume.SetName("a/b")
     names = steps.names(steps.result)
     steps.ui.measurementsButton.click()
     steps.wait(lambda: shown, "the table")
@@ -57,10 +58,10 @@ def test_measurements_and_exports(steps, tmp_path):
     steps.ui.exportTableButton.click()
     steps.wait(lambda: "csv" in steps.panel.status.text, "the measurements")
     assert {path.name for path in tmp_path.iterdir()} == {
-        "phantom_seg-vert_msk.nii.gz",
-        "phantom_seg-subreg_ctd.json",
-        "phantom_measurements.csv",
-        *(f"phantom_{name}.stl" for name in names),
+        "a_b_seg-vert_msk.nii.gz",
+        "a_b_seg-subreg_ctd.json",
+        "a_b_measurements.csv",
+        *(f"a_b_{name}.stl" for name in names),
     }
 
 
@@ -70,6 +71,10 @@ def test_volumes_are_measured_when_nothing_happens(steps):
     assert float(steps.ui.vertebraTable.item(0, 3).text()) > 0.5
     assert steps.ui.vertebraTable.item(0, 4).text() == "yes"
     assert steps.panel.status.text == status
+    # What cannot be measured is said in the line: nobody asked, so no window opens.
+    steps.result.scene.RemoveNode(steps.result.segmentation)
+    steps.panel.onRest()
+    assert steps.panel.status.text == "There is no segmentation; apply first"
 
 
 def test_the_box_is_shown_and_hidden(steps):

@@ -54,7 +54,12 @@ def test_a_point_that_is_placed_gets_its_name_from_its_neighbours(logic, result)
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -366))
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -398))
     assert [point.name for point in points_of(points)][-2:] == ["?", "?"]
+    preview = points.AddControlPoint(vtk.vtkVector3d(0, 0, 0))
+    points.SetNthControlPointPosition(preview, 0, 0, 0, points.PositionPreview)
     logic.applyEdits(result)
+    # The one under the mouse stays.
+    assert points.GetNthControlPointPositionStatus(points.GetNumberOfControlPoints() - 1) == points.PositionPreview
+    points.RemoveNthControlPoint(points.GetNumberOfControlPoints() - 1)
     assert [vertebra.level for vertebra in logic.vertebrae(result)] == [*FOUND, "L4"]
     assert [point.name for point in points_of(points)][-2:] == ["L1", "L4"]
     points.AddControlPointWorld(vtk.vtkVector3d(0, -37, -360))

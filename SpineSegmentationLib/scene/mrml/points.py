@@ -116,7 +116,9 @@ def show_centroids(node: slicer.vtkMRMLMarkupsFiducialNode, centroids: Centroids
                     taken[point.id] = centroid
                     wanted.remove(centroid)
         for number in reversed(range(node.GetNumberOfControlPoints())):
-            if node.GetNthControlPointID(number) not in taken:
+            # One without a place is under the mouse, about to be placed.
+            placed = node.GetNthControlPointPositionStatus(number) == node.PositionDefined
+            if placed and node.GetNthControlPointID(number) not in taken:
                 node.RemoveNthControlPoint(number)
         for centroid in wanted:
             number = node.AddControlPointWorld(vtk.vtkVector3d(*flipped(centroid.position)), centroid.level.name)
