@@ -18,8 +18,10 @@ _ORDINALS = {word: number for number, word in enumerate((*_WORDS, "TWELFTH", "TH
 _ORDINALS |= {f"{n}{dict(enumerate(('ST', 'ND', 'RD'), 1)).get(n, 'TH')}": n for n in range(1, 14)}
 _OTHER = re.compile(
     r"\b(DISCS?|DISKS?|DISCUS|IVDS?|INTERVERTEBRAL|ENDPLATES?|RIBS?|COSTA\w*|NERVES?|ROOTS?|GANGLIA|GANGLION|CORD|CANAL|"
-    r"FORAM\w+|PEDICLES?|SCREWS?|MUSCLES?|FACETS?|LIGAMENTS?|SACRUM|S[1-5])\b"
+    r"FORAM\w+|PEDICLES?|SCREWS?|CAGES?|IMPLANTS?|MUSCLES?|PSOAS|FAT|[SV]AT|AORTA|LESIONS?|TUMOU?RS?|FACETS?|"
+    r"LIGAMENTS?|SACRUM|S[1-5])\b"
 )
+_BETWEEN = re.compile(r"[CTDL](\d+)\s*[-/\u2013]\s*(\d+)(?![A-Z0-9])")
 
 
 def level_of_name(name: str) -> Level | None:
@@ -31,7 +33,8 @@ def level_of_name(name: str) -> Level | None:
     True
     """
     words = " ".join(re.split(r"[\W_]+", name.upper())).strip()
-    if _OTHER.search(words):
+    between = any(int(lower) == int(upper) + 1 for upper, lower in _BETWEEN.findall(name.upper()))
+    if between or _OTHER.search(words):
         return None
     found = {_parsed(text) for text in (*_SHORT.findall(words), *_GLUED.findall(words))}
     found |= {_of_region(region, int(number)) for region, number in _COUNTED.findall(words)}

@@ -27,6 +27,8 @@ from SpineSegmentationLib.foreign.names import level_of_code, level_of_name, lev
         ("cervical vertebrae 1 (C1)", "C1"),
         ("Atlas", "C1"),
         ("axis", "C2"),
+        ("L4-1", "L4"),
+        ("L4_5", "L4"),
     ],
 )
 def test_names_of_vertebrae(name, level):
@@ -36,7 +38,7 @@ def test_names_of_vertebrae(name, level):
 @pytest.mark.parametrize(
     "name",
     ["L1-L2", "disc L1", "IVD_L1", "rib_left_1", "sacrum", "S1", "L5_S1", "L7", "T14", "C8", "CT1", "Segment_3", "bone",
-     "nerve root L5", "L3 endplate", "pedicle L3", ""],
+     "nerve root L5", "L3 endplate", "pedicle L3", "L4-5", "T12/13", "psoas_L3", "VAT L3", "cage L4", "L1 lesion", ""],
 )  # fmt: skip
 def test_names_of_what_is_no_vertebra(name):
     assert level_of_name(name) is None
