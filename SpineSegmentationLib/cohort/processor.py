@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
 from ..errors import SpineError
+from ..exchange.checks import misnamed
 from ..io.ct import Scan, read_ct
 from ..io.values import read_centroids, read_json
 from ..pipeline import Progress, Result
 from ..results.files import LABEL_MAP, RUN
 from ..results.names import output_names
 from ..results.outputs import existing, run_json, write_outputs
+from ..spine import Centroids
 from .claim import Claim
 from .content import Content
 from .failure import reason
@@ -127,15 +129,17 @@ class Processor:
         """Runs the stages; None when that went well, and :meth:`write` may follow."""
         order, image = self.order, open.scan.image
         try:
-            open.result = self.pipeline.run(
+            given = read_centroids(order.centroids, image) if order.centroids else None
+            result = self.pipeline.run(
                 image,
                 box=order.box,
-                centroids=read_centroids(order.centroids, image) if order.centroids else None,
+                centroids=given,
                 only=order.only,
                 until=order.until,
                 sacrum=order.sacrum,
                 progress=progress,
             )
+            open.result = replace(result, warnings=(*result.warnings, *misnamed(given or Centroids())))
         except BaseException as error:
             open.claim.release()
             if not isinstance(error, Exception):

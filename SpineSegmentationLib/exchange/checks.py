@@ -54,6 +54,12 @@ def check(pieces: Mapping[Level, Piece], centroids: Centroids, grid: Grid) -> li
     return findings + list(_small(pieces))
 
 
+def misnamed(centroids: Centroids) -> tuple[str, ...]:
+    """What looks wrong about the names of given points, one line each; levels between them may be left out."""
+    found = _along(centroids, _size(centroids))
+    return tuple(one.text for one in found if one.kind in ("one in two", "order", "skipped"))
+
+
 def _size(centroids: Centroids) -> float:
     """How large this person is against the mean one: from the distances of neighbours, most of which may be wrong."""
     ratios = [

@@ -139,6 +139,17 @@ def test_nothing_is_left_of_a_result_that_is_replaced(called, scan, tmp_path, ca
         assert "one_seg-vert_msk.nii.gz is there, and would not go with" in capsys.readouterr().err
 
 
+def test_given_names_in_the_wrong_order_are_said(called, scan, tmp_path, capsys):
+    points = {"T11": -100, "T12": -130, "L1": -70, "L4": -160}
+    given = [{"label": name, "position": [0, 0, z]} for name, z in points.items()]
+    (tmp_path / "given.json").write_text(json.dumps({"coordinate_system": "LPS", "points": given}))
+    assert segment(scan, "--centroids", tmp_path / "given.json", to=tmp_path / "out") == 0
+    said = capsys.readouterr().err
+    assert said.count("names in the wrong order") == 1
+    assert "warning: L1 lies above T12: names in the wrong order" in said
+    assert "L1 lies above" in (tmp_path / "out" / "one_run.json").read_text()
+
+
 def test_an_empty_list_of_centroids_is_said(called, scan, tmp_path, capsys):
     point_list = {"markups": [{"type": "Fiducial", "controlPoints": []}]}
     for name, value in (("empty_ctd.json", [{"direction": ["L", "P", "S"]}]), ("F.mrk.json", point_list)):
