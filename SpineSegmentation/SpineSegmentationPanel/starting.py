@@ -47,7 +47,6 @@ class Starting:
 
     def startFrom(self, source):
         result = self.result
-        self.stopMeasuring()
         if source is result.segmentation:
             raise SpineError(_("this is the segmentation of the result already; choose another one"))
         if result.nodes and not self.confirm(
@@ -56,6 +55,8 @@ class Starting:
             return
         codes = GUESS if self.ui.codesComboBox.currentIndex == 0 else self.ui.codesComboBox.currentText
         with slicer.util.WaitCursor():
+            # Here, as showing the cursor lets timers go off.
+            self.stopMeasuring()
             result, adopted = starting.start_from(self.logic, result.volume, source, codes, replace=True)
         self._adopted, self._shift = (result, adopted), None
         self.ui.findingsList.clear()
