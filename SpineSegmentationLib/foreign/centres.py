@@ -11,15 +11,16 @@ from ..segmentation.mask import Piece
 from ..spine import Point
 
 
-def body_centre(voxels: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+def body_centre(voxels: np.ndarray, spacing: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """The index z,y,x of the centre of the vertebral body in a mask.
 
-    The body is where the mask is thickest: the centre is the mean of the places that lie at least 90 % as deep as the
-    deepest one, in the part of the mask that is round that one.
+    The body is thick, and in front of all other thick parts, of which in the neck some are as thick: the centre is the
+    mean of the places that lie at least 90 % as deep as the deepest one of that part.
 
     Args:
         voxels: boolean (z, y, x), at least one of them true.
         spacing: mm along z, y, x.
+        behind: mm towards the patient's back for every step along z, y, x.
     """
     # Steps of about 1 mm are fine enough for a centre and keep the distance transform cheap.
     step = np.maximum(np.floor(1.0 / spacing + 1e-6), 1).astype(int)
@@ -28,16 +29,19 @@ def body_centre(voxels: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     if not inside.any():
         inside, first, step = voxels, np.zeros(3), np.ones(3)
     depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing * step)[1:-1, 1:-1, 1:-1]
-    parts, _ = ndimage.label(depth >= 0.6 * depth.max())
-    body = (parts == parts.flat[depth.argmax()]) & (depth >= 0.9 * depth.max())
-    return first + np.argwhere(body).mean(axis=0) * step
+    parts, count = ndimage.label(depth >= 0.6 * depth.max())
+    thick = np.flatnonzero(ndimage.maximum(depth, parts, range(1, count + 1)) >= 0.75 * depth.max()) + 1
+    middles = np.array(ndimage.center_of_mass(parts > 0, parts, thick)) * step
+    core = np.where(parts == thick[(middles @ behind).argmin()], depth, 0)
+    return first + np.argwhere(core >= 0.9 * core.max()).mean(axis=0) * step
 
 
 def centre_of(piece: Piece, level: Level, grid: Grid) -> Point:
     """The centroid of a vertebra, LPS mm: the centre of its body; of C1, which has none, the mean of its voxels."""
     voxels = piece.voxels
-    middle = (
-        np.argwhere(voxels).mean(axis=0) if level is Level.C1 else body_centre(voxels, np.array(grid.spacing[::-1]))
-    )
+    if level is Level.C1:
+        middle = np.argwhere(voxels).mean(axis=0)
+    else:
+        middle = body_centre(voxels, np.array(grid.spacing[::-1]), grid.to_lps[1, 2::-1])
     x, y, z = (grid.to_lps @ [*(middle[::-1] + piece.corner), 1])[:3].tolist()
     return (x, y, z)
