@@ -82,7 +82,7 @@ def score_folders(
         if annotation is None:
             continue
         for method, found in folders.items():
-            prediction = _read_prediction(scan, found, annotation.mask if annotation.mask is not None else ct)
+            prediction = _read_prediction(scan, found, annotation.mask, ct)
             result = score_scan(method, scan.dataset, scan.name, annotation, prediction, tasks[method])
             results.append(result)
             pictures[method, scan.dataset, scan.name] = scan_picture(ct, annotation, prediction, result)
@@ -141,11 +141,14 @@ def _read_truth(scan: ScanFiles, messages: list[str]) -> tuple[sitk.Image | None
     return ct, truth
 
 
-def _read_prediction(scan: ScanFiles, found: list[ScanFiles], grid: sitk.Image | None) -> Annotation:
+def _read_prediction(
+    scan: ScanFiles, found: list[ScanFiles], mask: sitk.Image | None, ct: sitk.Image | None
+) -> Annotation:
+    """The voxels of centroids alone are those of the CT that was given to the method, where it is there."""
     try:
         files = prediction_of(scan, found)
     except SpineError as error:
         return Annotation(problems=(str(error),))
     if files is None:
         return Annotation(problems=(f"{scan.name}: no prediction",))
-    return read_annotation(files, grid)
+    return read_annotation(files, mask if files.mask or ct is None else ct)

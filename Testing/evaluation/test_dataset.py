@@ -12,6 +12,7 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import evaluate, score_folders
 from SpineSegmentationLib.evaluation.dataset import centroids_of_mask, find_scans, prediction_of, read_scan_centroids
+from SpineSegmentationLib.io.values import write_centroids
 from SpineSegmentationLib.io.writing import write_image
 
 
@@ -208,3 +209,14 @@ def test_centroids_of_a_mask_lie_in_the_body():
         apart = np.subtract(point.position, centroids[point.level].position)
         assert abs(apart[0]) < 0.1 and abs(apart[2]) < 0.1
         assert abs(apart[1]) < (5.0 if point.level is not Level.C1 else 10.0)
+
+
+def test_voxels_of_predicted_centroids_are_those_of_the_ct(tmp_path):
+    mask, centroids = spine(level_range("T12", "L3"))
+    cut = mask[2:, :, 6:]
+    save(tmp_path / "truth", "one", cut, None)
+    write_image(ct_of(mask), tmp_path / "truth" / "one_ct.nii.gz")
+    (tmp_path / "ours").mkdir()
+    write_centroids(centroids, mask, tmp_path / "ours" / "one_ctd.json")
+    (result,) = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"}).results
+    assert result.labelling.id_rate == 1 and result.labelling.d_mean < 5
