@@ -82,7 +82,7 @@ def score_folders(
         if annotation is None:
             continue
         for method, found in folders.items():
-            prediction = _read_prediction(scan, found, annotation.mask, ct)
+            prediction = _read_prediction(scan, _of(scan, scans, found), annotation.mask, ct)
             result = score_scan(method, scan.dataset, scan.name, annotation, prediction, tasks[method])
             results.append(result)
             pictures[method, scan.dataset, scan.name] = scan_picture(ct, annotation, prediction, result)
@@ -104,7 +104,7 @@ def _tasks(
     candidates: list[ScanFiles | None] = []
     for scan in scans:
         try:
-            candidates.append(prediction_of(scan, found))
+            candidates.append(prediction_of(scan, _of(scan, scans, found)))
         except SpineError:
             candidates += [prediction for prediction in found if prediction.plain_name == scan.plain_name]
     used = [prediction for prediction in candidates if prediction is not None]
@@ -117,6 +117,12 @@ def _tasks(
     if unused := [prediction.name for prediction in found if prediction.name not in names]:
         messages.append(f"{method}: {len(unused)} predictions belong to no scan of the truth: {', '.join(unused[:8])}")
     return frozenset({"labelling"} | ({"segmentation"} if any(p.mask for p in used) else set()))
+
+
+def _of(scan: ScanFiles, scans: list[ScanFiles], found: list[ScanFiles]) -> list[ScanFiles]:
+    """Predictions that may be of a scan: of its very name; where no other scan has that plain name, others, too."""
+    alike = {one.name for one in scans if one.plain_name == scan.plain_name}
+    return [one for one in found if one.name == scan.name or len(alike) == 1]
 
 
 def _read_truth(scan: ScanFiles, messages: list[str]) -> tuple[sitk.Image | None, Annotation | None]:

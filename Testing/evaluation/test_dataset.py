@@ -211,6 +211,17 @@ def test_centroids_of_a_mask_lie_in_the_body():
         assert abs(apart[1]) < (5.0 if point.level is not Level.C1 else 10.0)
 
 
+def test_a_scan_is_not_given_the_prediction_of_its_like(tmp_path):
+    mask, centroids = spine((Level.L1,))
+    for name in ("sub-1_dir-ax", "sub-1_dir-sag"):
+        save(tmp_path / "truth", name, mask, centroids)
+    for name in ("sub-1_dir-sag", "sub-1"):
+        save(tmp_path / "ours", name, mask, centroids)
+    evaluation = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"})
+    assert [result.failures for result in evaluation.results] == [("sub-1_dir-ax: no prediction",), ()]
+    assert "ours: 1 predictions belong to no scan of the truth: sub-1" in evaluation.messages
+
+
 def test_voxels_of_predicted_centroids_are_those_of_the_ct(tmp_path):
     mask, centroids = spine(level_range("T12", "L3"))
     cut = mask[2:, :, 6:]
