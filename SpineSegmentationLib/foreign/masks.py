@@ -271,7 +271,9 @@ def _read_slicer(path: Path, described: list[dict[str, str]]) -> ForeignMask:
     for number, one in enumerate(described):
         name = one.get("Name") or one.get("ID") or f"segment {number + 1}"
         level = level_of_segment(name, level_of_terminology(_terminology(one.get("Tags", ""))), notes)
-        layer, value = int(one.get("Layer", 0)), int(one.get("LabelValue", number + 1))
+        # Slicer before 4.11 gave every segment a layer, and said nothing of it.
+        alone = (number, 1) if len(arrays) > 1 else (0, number + 1)
+        layer, value = int(one.get("Layer", alone[0])), int(one.get("LabelValue", alone[1]))
         if level is None:
             others.append(name)
         elif layer < len(arrays):

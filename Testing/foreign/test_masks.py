@@ -77,6 +77,15 @@ def test_a_segmentation_of_slicer_with_layers_that_overlap(tmp_path, column, lab
     assert np.count_nonzero(second.piece.voxels) == np.count_nonzero(layers[1])
 
 
+def test_segments_of_an_old_slicer_each_have_their_layer(tmp_path, column, labels):
+    image = sitk.Compose([like((labels == code).astype(np.uint8), column.ct) for code in (20, 21)])
+    for number, name in enumerate(("L1", "L2")):
+        image.SetMetaData(f"Segment{number}_Name", name)
+    sitk.WriteImage(image, str(tmp_path / "old.seg.nrrd"))
+    found = {one.level: np.count_nonzero(one.piece.voxels) for one in read_mask(tmp_path / "old.seg.nrrd").segments}
+    assert found == {code: np.count_nonzero(labels == code) for code in (Level.L1, Level.L2)}
+
+
 def test_the_label_table_in_a_nifti_header_counts(tmp_path, column, labels):
     """What TotalSegmentator writes; here with numbers that would be read otherwise."""
     plain = tmp_path / "plain.nii"
