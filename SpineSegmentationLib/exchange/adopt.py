@@ -77,6 +77,9 @@ def adopt(mask: ForeignMask, scan: sitk.Image) -> Adopted:
     pieces = dict(sorted(pieces.items(), key=lambda item: item[0].rank))
     centres = {level: centre_of(piece, level, grid) for level, piece in pieces.items()}
     findings += _separate(pieces, centres, grid)
+    for level in [level for level, piece in pieces.items() if not piece.voxels.size]:
+        notes.append(f"{level.name} is left out: other vertebrae have all its voxels")
+        del pieces[level]
     centroids = Centroids(tuple(Centroid(level, centres[level]) for level in pieces))
     findings += [*check(pieces, centroids, grid), *_off_bone(pieces, scan)]
     return Adopted(pieces, centroids, grid, tuple(findings), tuple(notes))

@@ -119,6 +119,14 @@ def test_voxels_of_two_segments_go_to_the_nearer_centroid(column, labels):
     assert np.count_nonzero(array == Level.L3) > 0.9 * np.count_nonzero(l3)
 
 
+def test_the_same_mask_under_two_names_is_no_second_vertebra(column, labels):
+    piece = Piece.of(labels == Level.L2, (0, 0, 0))
+    segments = tuple(ForeignSegment(level.name, level, piece) for level in (Level.L2, Level.L3))
+    result = adopt(ForeignMask(Grid.of(column.ct), segments, "mask"), column.ct)
+    assert len(result.pieces) == len(result.centroids) == 1
+    assert any("is left out: other vertebrae have all its voxels" in note for note in result.notes)
+
+
 # The verdict
 
 
