@@ -14,7 +14,7 @@ from ..spine import Centroids, Point
 from ..weights import Weights
 from .mask import VertebraMask
 
-RULES = 2
+RULES = 3
 """One more whenever the same weights make other masks than before: a saved scene's masks are then made anew."""
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..detection.lessmann import DIRECTION, Network
+from ..detection.lessmann import BONE, DIRECTION, VERTEBRA, Network
 from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..resampling import AIR
 from ..spine import Point, SpineBox, rounded
-from .border import hu_of, without_soft_surface
+from .border import along_bone
 from .column import Column
 from .mask import HALF, VertebraMask, interpolated, whole
 
@@ -24,7 +24,7 @@ NEAR = 3.0  # mm from a vertebra's voxels to a point that means it
 NEAR_BODY = 10.0  # mm from the middle of its body
 PASSED = 6  # vertebrae between the memory and the point, of which nobody gave the centroid
 ONE_VERTEBRA = 40.0  # mm: no vertebra reaches farther below or above the middle of its body
-SURFACE = 200.0  # HU: less is cut off the surface (section 3.1)
+BODY = 25.0  # mm from its middle, within which most of what is seen is of the body
 
 
 class LessmannSegmenter:
@@ -55,16 +55,39 @@ class LessmannSegmenter:
     def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask:
         """The mask of the vertebra at ``position`` (LPS mm); empty when the network sees none there.
 
-        It is asked with the middle of the vertebra in that of the patch, and if need be with the point there.
+        It is asked with the middle of the vertebra in that of the patch and, unless that shows one, with the point
+        there; of two answers the likelier vertebra counts.
         """
-        for middle in (position + BEHIND, np.asarray(position)):
+        point, best = np.asarray(position), None
+        before = [column.mask(p) for p in self.before(position, column)]
+        for middle in (position + BEHIND, point):
             lattice = self.lattice(ct, middle)
-            for p in self.before(position, column):
-                remember(lattice, column.mask(p))
-            found = at_point(lattice, self.network, np.asarray(position), self.direction)
-            if found is not None:
-                return mask_of(self.network.judged(lattice, found), lattice.spacing, ct)
-        return nothing(position)
+            for mask in before:
+                remember(lattice, mask)
+            found = self._found(lattice, point, first=not before)
+            if found is not None and (best is None or found.answer.vertebra > best.answer.vertebra):
+                best = found
+                if found.answer.vertebra >= VERTEBRA:
+                    break
+        return nothing(position) if best is None else mask_of(best, self.network.spacing, ct)
+
+    def _found(self, lattice: Lattice, point: np.ndarray, first: bool) -> Fragment | None:
+        """The vertebra at a point (LPS mm), with what the rib network says of it; None when there is none.
+
+        The sacrum is no vertebra's: if the first is the last of the column, what lies below its body is remembered and
+        the network asked again.
+        """
+        fragment = at_point(lattice, self.network, point, self.direction)
+        if fragment is None:
+            return None
+        fragment = self.network.judged(lattice, fragment)
+        names = fragment.answer.names
+        if first and names is not None and names[-2:].sum() >= 0.5:  # L5 and L6
+            lattice.memory |= (lattice.hu > BONE) & below(lattice, fragment, point)
+            again = lattice.look(self.network, lattice.corner + lattice.patch // 2)
+            if again is not None and means(point, again, lattice.spacing):
+                return self.network.judged(lattice, again)
+        return fragment
 
     def lattice(self, ct: sitk.Image, middle: np.ndarray) -> Lattice:
         """The patch round a place (LPS mm)."""
@@ -107,12 +130,39 @@ def means(point: np.ndarray, fragment: Fragment, spacing: float) -> bool:
     return bool(np.linalg.norm(away, axis=1).min() * spacing <= NEAR)
 
 
+def below(lattice: Lattice, fragment: Fragment, point: np.ndarray) -> np.ndarray:
+    """Which voxels of a lattice lie below the body of the vertebra at a point (LPS mm); bool (z, y, x).
+
+    The body is flat: its axis is the direction in which what lies near the point reaches least far. It ends at the
+    layer of which the mask holds less than half as much as in the middle.
+    """
+    where = (fragment.corner + np.argwhere(fragment.mask)) * lattice.spacing - point[::-1]
+    body = where[np.linalg.norm(where, axis=1) <= BODY]
+    if len(body) < 4:
+        return np.zeros(lattice.hu.shape, bool)
+    middle = body.mean(0)
+    axis = np.linalg.eigh(np.cov((body - middle).T))[1][:, 0]
+    axis = -axis if axis[0] < 0 else axis
+    height = (body - middle) @ axis
+    core = np.linalg.norm(body - middle - height[:, None] * axis, axis=1) <= BODY / 2
+    layers = np.rint(height[core] / lattice.spacing)
+    lowest = 0
+    while (layers == lowest - 1).sum() > (layers == 0).sum() / 2:
+        lowest -= 1
+    grid = (lattice.corner + np.moveaxis(np.indices(lattice.hu.shape), 0, -1)) * lattice.spacing - point[::-1]
+    return (grid - middle) @ axis < (lowest - 0.5) * lattice.spacing
+
+
 def remember(lattice: Lattice, mask: VertebraMask) -> None:
-    """Adds to the memory what the network took for a vertebra, with what was cut off its surface later."""
+    """Adds to the memory what the network took for a vertebra, with what was cut off its surface later.
+
+    And without what joined it there, which :func:`border.along_bone` gives a value of ``HALF``.
+    """
     step = round(lattice.spacing)
     corner = np.array(mask.corner[::-1])
     skipped = -corner % step  # the mask's voxels lie 1 mm apart, and only every second may be on the lattice
-    voxels = mask.probability[tuple(slice(int(s), None, step) for s in skipped)] >= HALF - 1
+    values = mask.probability[tuple(slice(int(s), None, step) for s in skipped)]
+    voxels = (values >= HALF - 1) & (values != HALF)
     first = (corner + skipped) // step - lattice.corner
     low = np.clip(first, 0, lattice.memory.shape)
     high = np.clip(first + voxels.shape, low, lattice.memory.shape)
@@ -127,7 +177,9 @@ def nothing(position: Point) -> VertebraMask:
 
 
 def mask_of(fragment: Fragment, spacing: float, ct: sitk.Image) -> VertebraMask:
-    """The mask of a fragment on the 1 mm lattice, its surface cleaned (section 3.1)."""
+    """The mask of a fragment on the 1 mm lattice, its border where bone ends.
+
+    The paper cuts off what is darker than 200 HU there (section 3.1).
+    """
     mask = interpolated(fragment.answer.probability, fragment.mask, fragment.corner, spacing)
-    cleaned = without_soft_surface(mask.probability, hu_of(ct, mask.corner, mask.probability.shape), SURFACE)
-    return replace(mask, probability=cleaned, complete=fragment.answer.complete >= 0.5)
+    return replace(along_bone(mask, ct, round(spacing)), complete=fragment.answer.complete >= 0.5)
