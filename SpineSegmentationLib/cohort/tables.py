@@ -10,6 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from ..errors import SpineError
 from ..io.values import replacing, write_text
 from ..measures.dictionary import SCAN_COLUMNS
 from ..measures.table import as_csv, dictionary_rows
@@ -59,11 +60,19 @@ def write_tables(output: Path) -> tuple[Path, list[str]]:
     folder = cohort_folder(output)
     with FileLock(folder / ".tables.lock"):
         results, problems = read_results(output)
-        rows = {result.name: _row(result) for result in results}
+        rows: dict[str, dict[str, Any]] = {}
+        measured: list[dict[str, str]] = []
+        for result in results:
+            try:
+                row, own = _row(result), result.measured()
+            except (KeyError, SpineError, TypeError, ValueError) as error:
+                problems.append(f"{result.run_file} and the files beside it do not fit together: {error}")
+                continue
+            rows[result.name] = row
+            measured += [{"scan": result.name, **one} for one in own]
         for entry in read_failures(output):
             rows.setdefault(entry["name"], _row_without_result(entry))
         _write(folder / SCANS, [*COLUMNS, *MEASURED], [rows[name] for name in sorted(rows)])
-        measured = [{"scan": result.name, **row} for result in results for row in result.measured()]
         columns = dict.fromkeys(["scan", *(key for row in measured for key in row)])
         _write(folder / VERTEBRAE, columns, measured)
         write_text(folder / DICTIONARY, as_csv(dictionary_rows()))

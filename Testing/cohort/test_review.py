@@ -24,6 +24,7 @@ from SpineSegmentationLib.cohort.review.page import build
 from SpineSegmentationLib.cohort.review.rows import rows_of
 from SpineSegmentationLib.cohort.review.server import ReviewServer
 from SpineSegmentationLib.cohort.review.verdicts import Say, Verdict, current
+from SpineSegmentationLib.cohort.tables import write_tables
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.exchange.extras import Extras
 from SpineSegmentationLib.io.values import read_centroids
@@ -105,6 +106,15 @@ def test_files_for_other_programs_are_renamed_too(tmp_path):
     assert "T11" not in (out / "carl_vertebrae.csv").read_text()
 
 
+def test_files_that_do_not_fit_together_spoil_no_table(out):
+    points = out / "carl_seg-subreg_ctd.json"
+    points.write_text(json.dumps(json.loads(points.read_text())[:-1]))
+    (out / "bert_measurements.csv").unlink()
+    table, problems = write_tables(out)
+    assert [row["scan"] for row in csv.DictReader(table.open())] == ["anna"]
+    assert len(problems) == 2 and all("do not fit together" in line for line in problems)
+
+
 def test_other_names_and_right_names(out):
     verdicts.add(out, verdict(out, "bert", Say.NAMES, levels=(L.L4, L.L6)))
     verdicts.add(out, verdict(out, "anna", Say.RIGHT))
@@ -134,7 +144,12 @@ def test_what_cannot_be_carried_out_is_said_and_changes_nothing(out, tmp_path):
     verdicts.add(out, verdict(out, "carl", Say.NAMES, levels=(L.L1, L.L2)))
     [applied], _ = apply_review(out)
     assert "3 vertebrae, and 2 names" in applied.problem and not applied.done
-    verdicts.add(out, verdict(out, "carl", Say.RIGHT))
+    verdicts.add(out, verdict(out, "carl", Say.SHIFT, by=1))
+    path = out / "carl_seg-vert_msk.nii.gz"
+    mended = sitk.ReadImage(str(path))
+    sitk.WriteImage(sitk.DICOMOrient(mended, "RAI"), str(path))
+    assert "does not lie on the grid of" in apply_review(out)[0][0].problem
+    sitk.WriteImage(mended, str(path))
     (tmp_path / "scans" / "carl.nii.gz").write_bytes(b"another")
     [applied], _ = apply_review(out)
     assert "is not the scan any more" in applied.problem

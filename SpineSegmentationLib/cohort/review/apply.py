@@ -19,6 +19,7 @@ from ...measures.density import Calibration
 from ...numbering import Reading
 from ...parts import filled
 from ...pipeline import Result
+from ...resampling import same_grid
 from ...results.outputs import write_outputs
 from ...session.state import State
 from ...spine import Centroids
@@ -100,7 +101,10 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         scan = read_ct(result.scan, series=given["series"], force=given["force"])
         old = read_centroids(result.centroids, scan.image)
         new = renamed(old, verdict)
-        part = filled(read_label_map(result.label_map))
+        label_map = read_label_map(result.label_map)
+        if not same_grid(label_map, scan.image):
+            raise SpineError(f"{result.label_map} does not lie on the grid of {result.scan}")
+        part = filled(label_map)
         names = {before: after for before, after in zip(old.levels, new.levels, strict=True) if before != after}
         changed = sitk.ChangeLabel(part, {int(before): int(after) for before, after in names.items()})
         review = {"verdict": verdict.say.value, "reviewer": verdict.reviewer, "time": verdict.time}
