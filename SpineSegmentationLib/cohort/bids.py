@@ -58,6 +58,9 @@ def write_bids(results: Sequence[ScanResult], output: Path) -> list[Path]:
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "Spine Segmentation", "Version": __version__}],
     }
+    for result in results:
+        if missing := [p for p in (result.label_map, result.centroids, result.measurements) if not p.is_file()]:
+            raise SpineError(f"{missing[0]} is not there; segment the scan again, or remove {result.run_file.name}")
     there = output / "dataset_description.json"
     if there.exists() and not _is_ours(read_json(there)):
         raise SpineError(f"{output} holds another data set ({there.name}); choose another folder, such as derivatives/")

@@ -54,6 +54,11 @@ def test_the_data_set_of_somebody_else_is_left_alone(tmp_path):
         write_bids(results, bids)
     assert "1.8.0" in there.read_text() and list(bids.iterdir()) == [there]
     there.unlink()
+    (out / "carl_seg-subreg_ctd.json").rename(out / "kept")
+    with pytest.raises(SpineError, match=r"carl_seg-subreg_ctd.json is not there; segment the scan again"):
+        write_bids(results, bids)
+    assert not list(bids.iterdir())
+    (out / "kept").rename(out / "carl_seg-subreg_ctd.json")
     assert write_bids(results, bids) == write_bids(results, bids)
 
 
