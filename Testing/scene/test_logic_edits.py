@@ -273,6 +273,20 @@ def test_an_undo_of_segment_editor_brings_no_old_names_back(logic, result, tmp_p
     assert segment_names(result) == ["T12", "L1", "L2", "L3", "L4"] and not logic.hasEdits(result)
 
 
+def test_a_segment_that_was_renamed_by_hand_is_told_and_named_after_its_point(logic, result, tmp_path):
+    """Its point, the table and the files would have another name than the segment."""
+    shown = next(one for one in segments_of(result.segmentation) if one.level == Level.L3)
+    segment = result.segmentation.GetSegmentation().GetSegment(shown.id)
+    segment.SetName("my L3")
+    assert not logic.hasEdits(result)
+    segment.SetName("L4 vertebra")
+    assert logic.hasEdits(result)
+    with pytest.raises(SpineError, match="press Update"):
+        logic.exportVerSe(result, tmp_path)
+    logic.applyEdits(result)
+    assert segment.GetName() == "L3 vertebra" and not logic.hasEdits(result)
+
+
 def test_files_have_no_names_that_were_not_computed(logic, result, tmp_path):
     """The label map would have the old names, the points beside it the new ones."""
     result.centroids.SetNthControlPointLabel(index(result, "L3"), "L4")

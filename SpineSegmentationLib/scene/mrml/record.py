@@ -100,10 +100,12 @@ class Record:
 
     @property
     def behind(self) -> bool:
-        """Whether segments are of other values than the last result, as after an undo in Segment Editor."""
+        """Whether segments are of other values or names than the last result, as after an undo in Segment Editor."""
         places: dict[Bone, str] = {point.level: repr(point.position) for point in self.history.state.centroids}
         shown = self.segments.shown
-        return any(one.position != places.get(one.level, one.position if one.kept else "") for one in shown)
+        return any(
+            one.misnamed or one.position != places.get(one.level, one.position if one.kept else "") for one in shown
+        )
 
     def voxels(self, anew: bool = True) -> Voxels:
         """The voxels of the volume; on the grid of the segments where the two differ by less than ``SAME`` voxels.

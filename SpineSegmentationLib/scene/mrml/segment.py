@@ -27,9 +27,13 @@ SHORT = "ShortName"
 
 @dataclass(frozen=True)
 class ShownSegment:
-    """A segment of ours: its id and its tags; the digest is of what was last written into it."""
+    """A segment of ours: its id and its tags; the digest is of what was last written into it.
+
+    ``misnamed``: somebody gave it the name of another vertebra.
+    """
 
     id: str
+    misnamed: bool
     level: Bone
     digest: str
     position: str
@@ -56,7 +60,9 @@ def segments_of(node: slicer.vtkMRMLSegmentationNode) -> list[ShownSegment]:
         level = _tag(segment, LEVEL)
         if level in BONES:
             tags = _tag(segment, DIGEST), _tag(segment, POSITION), bool(_tag(segment, KEEP))
-            found.append(ShownSegment(name, BONES[level], *tags))
+            own = BONES[level]
+            others = {text for bone in BONES.values() if bone != own for text in (bone.title, bone.name)}
+            found.append(ShownSegment(name, segment.GetName() in others, own, *tags))
     return found
 
 

@@ -131,7 +131,7 @@ def _show_segment(
         return
     segment = segmentation.GetSegment(shown.id)
     # Scenes of the first version call segments by the short name.
-    if shown.level != level or segment.GetName() == level.name:
+    if shown.level != level or shown.misnamed or segment.GetName() == level.name:
         segment.SetTag(LEVEL, level.name)
         name_as(segment, level)
     if shown.position != place:
