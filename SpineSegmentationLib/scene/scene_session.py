@@ -94,7 +94,7 @@ class SceneSession:
         """Fills the table with what is measured of the segments as they are, whoever made them."""
         record = self._record(result)
         result.required_volume()
-        (pieces, _), signature, state = record.segments.pieces(), record.segments.signature, record.history.state
+        (pieces, grid), signature, state = record.segments.pieces(), record.segments.signature, record.history.state
         request = self._begin(result, state, label=False)
 
         def measured(details: dict[str, Any]) -> None:
@@ -105,7 +105,9 @@ class SceneSession:
                     self.on_update(result)
                     self.on_done(result, [])
 
-        self._run(request, lambda events: self._started.measure(state, pieces, replace(events, measured=measured)))
+        self._run(
+            request, lambda events: self._started.measure(state, pieces, grid, replace(events, measured=measured))
+        )
 
     def measures(self, result: Result) -> dict[str, Any] | None:
         """What was measured, as :func:`measures.details.details`; None when the segments were changed since.

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..anatomy import Bone
 from ..errors import SpineError
+from ..grid import Grid
 from ..segmentation.mask import Piece
 from ..voxels import Voxels
 from . import messages
@@ -147,10 +148,10 @@ class WorkerClient:
         have = list(self._pieces)
         self._request({"do": "run", "state": messages.of_state(state), "label": label, "have": have}, events)
 
-    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], grid: Grid, events: Events) -> None:
         """See :meth:`Engine.measure`; returns at once."""
-        values = {"state": messages.of_state(state), "pieces": messages.of_pieces(pieces)}
-        self._request({"do": "measure", **values}, events)
+        values = messages.of_state(state), messages.of_pieces(pieces), messages.of_grid(grid)
+        self._request({"do": "measure", **dict(zip(("state", "pieces", "grid"), values, strict=True))}, events)
 
     def cancel(self) -> None:
         """Ends the request that runs: for the application at once, in the worker after the part that it is at."""

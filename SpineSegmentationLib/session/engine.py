@@ -79,8 +79,8 @@ class Engine(Protocol):
     def run(self, state: State, label: bool, events: Events) -> None:
         """The result of a state. ``label``: only box and locked vertebrae count, the others are found anew."""
 
-    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
-        """Measures pieces, whoever made them; those of the state tell which are whole and how good they are."""
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], grid: Grid, events: Events) -> None:
+        """Measures pieces on a grid, the scan's; those of the state tell which are whole and how good they are."""
 
     def cancel(self) -> None:
         """Ends the request that runs."""
@@ -131,12 +131,16 @@ class LocalEngine:
 
         self._guarded(work, events)
 
-    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], grid: Grid, events: Events) -> None:
         def work() -> None:
             from ..measures.column import measure
             from ..measures.details import details
 
             session = self._opened(events)
+            if not grid.same_as(Grid.of(session.ct)):
+                raise SpineError(
+                    "the segments have another geometry than the volume; in Segment Editor, choose the volume's"
+                )
             session.progress, session.show = self._watched(events), None
             session.apply(state)
             label_map = paint(pieces, session.ct)

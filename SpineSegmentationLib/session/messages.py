@@ -98,12 +98,19 @@ def to_pieces(value: Mapping[str, Any], known: Mapping[str, Piece] | None = None
     return pieces
 
 
+def of_grid(grid: Grid) -> list[list[float]]:
+    return [list(grid.size), list(grid.spacing), list(grid.origin), list(grid.direction)]
+
+
+def to_grid(value: Any) -> Grid:
+    return Grid(*(tuple(part) for part in value))
+
+
 def of_update(update: Update, known: Container[str] = (), masks: Container[str] = ()) -> dict[str, Any]:
-    grid = update.grid
     return {
         "state": of_state(update.state),
         "pieces": of_pieces(update.pieces, known),
-        "grid": [list(grid.size), list(grid.spacing), list(grid.origin), list(grid.direction)],
+        "grid": of_grid(update.grid),
         "seconds": dict(update.seconds),
         "warnings": list(update.warnings),
         "memory": of_memory(update.memory, masks),
@@ -116,7 +123,7 @@ def to_update(
     return Update(
         to_state(value["state"]),
         to_pieces(value["pieces"], known),
-        Grid(*(tuple(part) for part in value["grid"])),
+        to_grid(value["grid"]),
         value["seconds"],
         tuple(value["warnings"]),
         to_memory(value["memory"], masks),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..anatomy import Bone
+from ..grid import Grid
 from ..segmentation.mask import Piece
 from .client import SubprocessTransport, WorkerClient
 from .engine import Events
@@ -28,8 +29,8 @@ class WaitingClient(WorkerClient):
         super().run(state, label, events)
         self._wait()
 
-    def measure(self, state: State, pieces: Mapping[Bone, Piece], events: Events) -> None:
-        super().measure(state, pieces, events)
+    def measure(self, state: State, pieces: Mapping[Bone, Piece], grid: Grid, events: Events) -> None:
+        super().measure(state, pieces, grid, events)
         self._wait()
 
     def _piped(self) -> SubprocessTransport:

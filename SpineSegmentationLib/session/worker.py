@@ -88,7 +88,7 @@ class Worker:
     def _measure(self, request: dict[str, Any], tell: Callable) -> None:
         state, pieces = messages.to_state(request["state"]), messages.to_pieces(request["pieces"])
         events = self._events(request, tell, measured=lambda measured: tell("measured", measured=measured))
-        self._opened().measure(state, pieces, events)
+        self._opened().measure(state, pieces, messages.to_grid(request["grid"]), events)
 
     def _opened(self) -> LocalEngine:
         assert self._engine is not None  # a client opens a scan first

@@ -199,7 +199,7 @@ def test_measuring(reopened):
     tables = []
     for engine in (reopened.client, LocalEngine("cpu")):
         engine.open(VOXELS, "standin")
-        engine.measure(update.state, pieces, Events(measured=tables.append, failed=tables.append))
+        engine.measure(update.state, pieces, update.grid, Events(measured=tables.append, failed=tables.append))
         while reopened.client.busy:
             reopened.transport.pump(0.05)
     assert tables[0] == tables[1]
@@ -207,6 +207,19 @@ def test_measuring(reopened):
     assert float(tables[0]["vertebrae"]["L2"]["measures"]["volume_mm3"]) == pytest.approx(
         60 * np.prod(CT.GetSpacing()), abs=0.1
     )
+
+
+def test_pieces_on_another_grid_are_not_measured(reopened):
+    """In Segment Editor somebody chose a finer geometry: the indices would mean other places of the scan."""
+    update = locally(label=True)
+    size, spacing = (2 * n for n in update.grid.size), (n / 2 for n in update.grid.spacing)
+    finer = replace(update.grid, size=tuple(size), spacing=tuple(spacing))
+    told = []
+    reopened.client.open(VOXELS, "standin")
+    reopened.client.measure(update.state, update.pieces, finer, Events(measured=told.append, failed=told.append))
+    while reopened.client.busy:
+        reopened.transport.pump(0.05)
+    assert told == ["the segments have another geometry than the volume; in Segment Editor, choose the volume's"]
 
 
 def test_the_worker_dies_with_its_parent_in_the_middle_of_a_run():
