@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..detection.lessmann import BONE, DIRECTION, VERTEBRA, Network
+from ..detection.lessmann import BONE, DIRECTION, Network
 from ..detection.lessmann_patches import Ask, Fragment, Lattice
 from ..resampling import AIR
 from ..spine import Point, SpineBox, rounded
@@ -55,20 +55,21 @@ class LessmannSegmenter:
     def __call__(self, ct: sitk.Image, position: Point, column: Column) -> VertebraMask:
         """The mask of the vertebra at ``position`` (LPS mm); empty when the network sees none there.
 
-        It is asked with the middle of the vertebra in that of the patch and, unless that shows one, with the point
-        there; of two answers the likelier vertebra counts.
+        It is asked with the middle of the vertebra in that of the patch and, unless the body that it finds is at the
+        point, with the point there; of two answers the one with the nearer body counts.
         """
-        point, best = np.asarray(position), None
+        point, best, nearest = np.asarray(position), None, np.inf
         before = [column.mask(p) for p in self.before(position, column)]
         for middle in (position + BEHIND, point):
             lattice = self.lattice(ct, middle)
             for mask in before:
                 remember(lattice, mask)
             found = self._found(lattice, point, first=not before)
-            if found is not None and (best is None or found.answer.vertebra > best.answer.vertebra):
-                best = found
-                if found.answer.vertebra >= VERTEBRA:
-                    break
+            away = np.inf if found is None else from_body(point, found, lattice.spacing)
+            if away < nearest:
+                best, nearest = found, away
+            if nearest <= NEAR_BODY:
+                break
         return nothing(position) if best is None else mask_of(best, self.network.spacing, ct)
 
     def _found(self, lattice: Lattice, point: np.ndarray, first: bool) -> Fragment | None:
@@ -123,11 +124,15 @@ def at_point(lattice: Lattice, ask: Ask, point: np.ndarray, direction: int) -> F
 
 def means(point: np.ndarray, fragment: Fragment, spacing: float) -> bool:
     """Whether a point (LPS mm) means this vertebra: it lies in it, or near the middle of its body."""
-    place = point[::-1] / spacing
-    if np.linalg.norm(fragment.body - place) * spacing <= NEAR_BODY:
+    if from_body(point, fragment, spacing) <= NEAR_BODY:
         return True
-    away = fragment.corner + np.argwhere(fragment.mask) - place
+    away = fragment.corner + np.argwhere(fragment.mask) - point[::-1] / spacing
     return bool(np.linalg.norm(away, axis=1).min() * spacing <= NEAR)
+
+
+def from_body(point: np.ndarray, fragment: Fragment, spacing: float) -> float:
+    """mm from a point (LPS mm) to the middle of a vertebra's body."""
+    return float(np.linalg.norm(fragment.body * spacing - point[::-1]))
 
 
 def below(lattice: Lattice, fragment: Fragment, point: np.ndarray) -> np.ndarray:
