@@ -34,6 +34,7 @@ BESIDE = 128.0  # mm from the first vertebra to the box's sides: so far may a co
 BEFORE = 64.0  # mm from the first vertebra to the box's lower end: as far as its patch shows others
 SETTLED = 2.0  # mm: delta_max
 MOVES = 10  # at most, for one vertebra
+LEAP = 40.0  # mm onwards: farther than the middle of one vertebra moves while more of it comes into view
 VERTEBRA = 0.5  # least probability that it is one
 
 
@@ -102,7 +103,7 @@ class LessmannDetector:
         lattice = Lattice.of(ct, self.network.spacing, self.network.patch)
 
         def is_vertebra(fragment: Fragment) -> bool:
-            whole = converge(lattice, self.network, fragment.middle) or fragment
+            whole = converge(lattice, self.network, fragment.middle, DIRECTION) or fragment
             return self.network.judged(lattice, whole).answer.vertebra >= VERTEBRA
 
         fragment = first_fragment(lattice, self.network, scan, DIRECTION, is_vertebra)
@@ -181,17 +182,22 @@ def first_fragment(
     return None
 
 
-def converge(lattice: Lattice, ask: Ask, centre: Index) -> Fragment | None:
+def converge(lattice: Lattice, ask: Ask, centre: Index, direction: int) -> Fragment | None:
     """Moves a patch to the middle of what it shows until it stands still; None when it loses the fragment.
 
+    What it shows all at once by more than ``LEAP`` onwards is a later bone: it stays with the one before.
     A patch that still moves by more than ``SETTLED`` after ``MOVES`` moves swings between two places and is put midway
     between the last two.
     """
     before = centre = np.asarray(centre)
+    shown: Fragment | None = None
     for _ in range(MOVES):
         fragment = lattice.look(ask, centre)
         if fragment is None:
             return None
+        if shown and (fragment.middle - shown.middle)[0] * direction * lattice.spacing > LEAP:
+            return shown
+        shown = fragment
         if np.abs(fragment.middle - centre).max() * lattice.spacing <= SETTLED:
             return fragment
         before, centre = centre, fragment.middle

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .distances import DISTANCE
+from .distances import DISTANCE, score
 from .lessmann_sequence import NAMES
 
 NEAREST = 6.0  # mm: what lies nearer is the same vertebra, met twice
 FARTHEST = 100.0  # mm between two vertebrae that follow each other: one between them may have been passed over
 ASIDE = 25.0  # mm to the left or right from one to the next
-ALONG = 0.6  # least share of that way that goes along the body
-PASSED = 1.7  # times the usual distance, from which a vertebra is missing between
+ALONG = 0.5  # least share of that way that goes along the body
+FURTHER = 4  # names at most from one to the next: three may have been passed over
+SPREAD = 0.15  # relative: the middles of single masks are less exact than those that distances were measured from
+DISTANCES = 0.1  # weight of how well the distances fit, beside the probabilities of names
 ANY = 0.05  # what a vertebra counts whose name is out of the question: it is better named than left out
 
 _DEPTH = np.cumsum([0.0, *(DISTANCE[level] for level in NAMES[:-1])])  # mm from C1 down, in the mean person
@@ -32,8 +34,10 @@ class Chain(NamedTuple):
 
 
 def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
-    """The chain of neighbours whose names fit best together: the sum of their probabilities is the largest.
+    """The chain of neighbours whose names fit best together and to the distances between them.
 
+    What counts is the sum of the names' probabilities and of the distances' scores (:func:`distances.score`). So names
+    that leave room for another one are taken where the distance does, too, or where nearly all vertebrae say so.
     Pieces of hip or skull fit into none: they lie aside, too far, or where no vertebra may follow.
 
     Args:
@@ -48,12 +52,12 @@ def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
             if not _follows(bodies[earlier], bodies[one]):
                 continue
             length = float(np.linalg.norm(bodies[one] - bodies[earlier]))
-            for name in range(len(NAMES) - 1):
-                below = name + _steps(length, name)
-                total = best[earlier, name] + gain[one, min(below, len(NAMES) - 1)]
-                if below < len(NAMES) and total > best[one, below]:
-                    best[one, below] = total
-                    before[int(one), below] = int(earlier), name
+            for further in range(1, FURTHER + 1):
+                fits = DISTANCES * score(length, _DEPTH[further:] - _DEPTH[:-further], SPREAD)
+                totals = best[earlier, :-further] + gain[one, further:] + fits
+                for name in np.flatnonzero(totals > best[one, further:]):
+                    best[one, name + further] = totals[name]
+                    before[int(one), int(name) + further] = int(earlier), int(name)
     if not len(order):
         return Chain([], [])
     state: tuple[int, int] | None = divmod(int(best.argmax()), len(NAMES))
@@ -70,9 +74,3 @@ def _follows(upper: np.ndarray, lower: np.ndarray) -> bool:
     way = lower - upper
     length = float(np.linalg.norm(way))
     return NEAREST <= length <= FARTHEST and abs(way[0]) <= ASIDE and -way[2] >= ALONG * length
-
-
-def _steps(length: float, name: int) -> int:
-    """How many names further a vertebra is that lies so far (mm) below one of ``NAMES``."""
-    further = _DEPTH[name + 1 :] - _DEPTH[name]
-    return 1 if length < PASSED * further[0] else int(np.abs(further - length).argmin()) + 1

@@ -21,7 +21,9 @@ def traverse(
     """The vertebrae in the order in which they are met; those not wholly visible are among them.
 
     Ends on any input: a found vertebra adds to the memory and there are at most ``MOST``; the search, to which the
-    traversal returns after another bone and when a patch shows no further fragment, only goes forwards.
+    traversal returns after another bone and when a patch shows no further fragment, only goes forwards. A fragment that
+    is lost again does not move it on: the column may be beside it. After another bone the patch of the last vertebra is
+    asked once more.
 
     Args:
         lattice: its memory holds all that was found afterwards.
@@ -34,9 +36,11 @@ def traverse(
     found: list[Fragment] = []
     search = iter(windows(lattice, box, direction))
     fragment = first_fragment(lattice, ask, box, direction)
-    while fragment is not None and len(found) < MOST:
+    last = None
+    if fragment is not None:
         reached = fragment.middle[0]
-        whole = converge(lattice, ask, fragment.middle)
+    while fragment is not None and len(found) < MOST:
+        whole = converge(lattice, ask, fragment.middle, direction)
         fragment = None
         if whole is not None:
             lattice.remember(whole)
@@ -45,8 +49,11 @@ def traverse(
                 found.append(whole)
                 reached = centre[0]
                 fragment = lattice.look(ask, centre)
+                last = centre
             else:  # the column may be beside it
                 reached = centre[0] - direction * lattice.patch // 2
+                if last is not None:
+                    fragment, last = lattice.look(ask, last), None
         while fragment is None and (ahead := next(search, None)) is not None:
             if (ahead[0] - reached) * direction > 0 and sees_bone(lattice, ahead):
                 fragment = lattice.look(ask, ahead)

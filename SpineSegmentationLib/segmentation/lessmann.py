@@ -102,12 +102,13 @@ class LessmannSegmenter:
 def at_point(lattice: Lattice, ask: Ask, point: np.ndarray, direction: int) -> Fragment | None:
     """The vertebra at a point (LPS mm) in the middle of the lattice; None when the network sees none there.
 
-    Nothing at all may mean that a rest of a vertebra at the patch's end is in the way, as in a scan
+    If the point means none, it is the one that comes nearest to it, within ``NEAR_BODY``. Nothing at all may mean that a rest of a vertebra at the patch's end is in the way, as in a scan
     (VerSe paper, section 3.2): then what lies farther off than a vertebra reaches is cut off.
     """
     known = lattice.memory.copy()
     centre = lattice.corner + lattice.patch // 2
     rows = (lattice.corner[0] + np.arange(len(lattice.hu))) * lattice.spacing
+    nearest, least = None, NEAR_BODY
     for cropped in (False, True):
         if cropped:
             lattice.memory[:] = known
@@ -118,16 +119,21 @@ def at_point(lattice: Lattice, ask: Ask, point: np.ndarray, direction: int) -> F
                 break
             if means(point, fragment, lattice.spacing):
                 return fragment
+            if (away := from_voxels(point, fragment, lattice.spacing)) <= least:
+                nearest, least = fragment, away
             lattice.remember(fragment)
-    return None
+    return nearest
 
 
 def means(point: np.ndarray, fragment: Fragment, spacing: float) -> bool:
     """Whether a point (LPS mm) means this vertebra: it lies in it, or near the middle of its body."""
-    if from_body(point, fragment, spacing) <= NEAR_BODY:
-        return True
+    return from_body(point, fragment, spacing) <= NEAR_BODY or from_voxels(point, fragment, spacing) <= NEAR
+
+
+def from_voxels(point: np.ndarray, fragment: Fragment, spacing: float) -> float:
+    """mm from a point (LPS mm) to the nearest voxel of a vertebra."""
     away = fragment.corner + np.argwhere(fragment.mask) - point[::-1] / spacing
-    return bool(np.linalg.norm(away, axis=1).min() * spacing <= NEAR)
+    return float(np.linalg.norm(away, axis=1).min()) * spacing
 
 
 def from_body(point: np.ndarray, fragment: Fragment, spacing: float) -> float:

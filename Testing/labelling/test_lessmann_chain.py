@@ -61,3 +61,18 @@ def test_vertebrae_that_were_passed_over_leave_a_place():
     assert best.probability == pytest.approx(1.0)
     # More places than names: one after the other.
     assert len(readings(seen[:2], (), [0, 40])[0].levels) == 2
+
+
+def test_names_that_leave_room_for_another_do_not_cost_a_vertebra():
+    """C6 was missed and the middles beside it lie too near each other: all say what they are all the same."""
+    bodies = np.array([[0, 0, 0], [0, 0, -16], [0, 0, -40], [0, 0, -60]], float)
+    assert column(bodies, looks(Level.C4, Level.C5, Level.C7, Level.T1)) == ([0, 1, 2, 3], [0, 1, 3, 4])
+    # Where only one says so it is mistaken: 17 mm are one step.
+    bodies = np.array([[0, 0, -17 * n] for n in range(4)], float)
+    assert column(bodies, looks(Level.C3, Level.C4, Level.C6, Level.C6)) == ([0, 1, 2, 3], [0, 1, 2, 3])
+
+
+def test_distances_tell_what_names_do_not():
+    """Two vertebrae look like L1, half a column apart from each other."""
+    bodies = np.array([[0, 0, 0], [0, 0, -70], [0, 0, -105]], float)
+    assert column(bodies, looks(Level.T12, Level.L2, Level.L3, share=0.04)).places == [0, 2, 3]

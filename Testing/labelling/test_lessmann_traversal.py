@@ -73,6 +73,20 @@ def test_another_bone_is_met_once_and_the_column_beside_it_followed(height):
     assert visited(network, met).count(Level.L6) == (height < 0.5)  # else the column is met first, and passes it
 
 
+def test_after_another_bone_the_last_vertebra_is_gone_back_to(monkeypatch):
+    labels = np.pad(truth(Level.T11, Level.L4), ((0, 0), (60, 0), (0, 0)))
+    z = int(np.argwhere(labels == Level.L1)[:, 0].mean())
+    labels[z : z + 14, 58:66, 20:40] = Level.L6
+    network = PerfectNetwork(labels)
+    monkeypatch.setattr(lessmann_traversal, "windows", lambda *values: [])  # the search would not come by again
+
+    def is_vertebra(fragment):
+        return visited(network, [fragment]) != [Level.L6]
+
+    found = traverse(network.lattice(), network, network.box, UP, is_vertebra)
+    assert visited(network, found) == [level for level in network.levels() if level is not Level.L6]
+
+
 def test_other_bones_do_not_use_up_the_vertebrae(monkeypatch):
     network = PerfectNetwork(truth())
     hips = network.levels()[:2]
@@ -147,7 +161,7 @@ def test_a_swinging_patch_is_put_midway():
         centres.append(len(centres))
         return block((7 if len(centres) % 2 else 3, 5, 5), 7)
 
-    fragment = converge(lattice, ask, np.array([30, 30, 30]))
+    fragment = converge(lattice, ask, np.array([30, 30, 30]), UP)
     assert len(centres) == MOVES + 1
     # 30 -> 32 -> 30 ... after ten moves at 30, from 32: the ceiling of 31.
     np.testing.assert_array_equal(fragment.corner + 8, [31, 30, 30])
@@ -155,10 +169,38 @@ def test_a_swinging_patch_is_put_midway():
 
 def test_a_patch_that_hardly_moves_stands_still():
     lattice = Lattice(np.zeros((64, 64, 64), np.float32), np.zeros(3, int), 2.0, 16)
-    fragment = converge(lattice, lambda hu, memory: block((6, 5, 5), 7), np.array([30, 30, 30]))
+    fragment = converge(lattice, lambda hu, memory: block((6, 5, 5), 7), np.array([30, 30, 30]), UP)
     np.testing.assert_array_equal(fragment.middle - [30, 30, 30], [1, 0, 0])  # 2 mm are no move
     np.testing.assert_array_equal(fragment.corner + 8, [30, 30, 30])
-    assert converge(lattice, lambda hu, memory: block((5, 5, 5), 4), np.array([30, 30, 30])) is None  # 512 mm^3
+    assert converge(lattice, lambda hu, memory: block((5, 5, 5), 4), np.array([30, 30, 30]), UP) is None  # 512 mm^3
+
+
+@pytest.mark.parametrize(("direction", "middle"), [(UP, 25), (DOWN, 52)])
+def test_a_patch_stays_with_its_fragment_when_all_at_once_a_later_bone_is_shown(direction, middle):
+    lattice = Lattice(np.zeros((64, 64, 64), np.float32), np.zeros(3, int), 2.0, 64)
+    # Middles 25 and, of the patch that moved 7 down, 59 - 7: 54 mm up; then one that stands still.
+    answers = [block((low, 27, 27), 10, 64) for low in (20, 54, 27)]
+    fragment = converge(lattice, lambda hu, memory: answers.pop(0), np.array([32, 32, 32]), direction)
+    assert fragment.middle[0] == middle
+
+
+class Fleeting(PerfectNetwork):
+    """Sees something every other time where no vertebra is in view."""
+
+    def __call__(self, hu, memory):
+        if (hu > 1000).any():
+            return super().__call__(hu, memory)
+        self.calls += 1
+        return block((50, 3, 3), 8 * (self.calls % 2), 64)
+
+
+def test_what_is_lost_again_beside_the_column_does_not_end_the_search():
+    whole = np.pad(truth(Level.T5, Level.L4), ((0, 0), (100, 0), (0, 0)))
+    labels = np.where(np.isin(whole, [Level.T7, Level.T8, Level.T9, Level.T10, Level.T11]), 0, whole)
+    network = Fleeting(labels)
+    lattice = network.lattice()
+    lattice.hu[:, :30] = 200  # as bright as bone
+    assert visited(network, traverse(lattice, network, network.box, UP)) == network.levels()
 
 
 def test_the_middle_is_rounded_up_and_the_largest_piece_counts():
