@@ -14,8 +14,9 @@ FARTHEST = 100.0  # mm between two vertebrae that follow each other: one between
 ASIDE = 25.0  # mm to the left or right from one to the next
 ALONG = 0.5  # least share of that way that goes along the body
 FURTHER = 4  # names at most from one to the next: three may have been passed over
-SPREAD = 0.15  # relative: the middles of single masks are less exact than those that distances were measured from
-DISTANCES = 0.1  # weight of how well the distances fit, beside the probabilities of names
+SPREAD = 0.2  # relative: the middles of single masks are less exact than those that distances were measured from
+DISTANCES = 0.2  # weight of how well the distances fit, beside the probabilities of names
+PASSED = 0.5  # what it costs that vertebrae were passed over: half a certain name
 ANY = 0.05  # what a vertebra counts whose name is out of the question: it is better named than left out
 
 _DEPTH = np.cumsum([0.0, *(DISTANCE[level] for level in NAMES[:-1])])  # mm from C1 down, in the mean person
@@ -36,8 +37,8 @@ class Chain(NamedTuple):
 def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
     """The chain of neighbours whose names fit best together and to the distances between them.
 
-    What counts is the sum of the names' probabilities and of the distances' scores (:func:`distances.score`). So names
-    that leave room for another one are taken where the distance does, too, or where nearly all vertebrae say so.
+    What counts is the sum of the names' probabilities and of the distances' scores (:func:`distances.score`), less what
+    vertebrae passed over cost. So there are such where the distance says so, or where more than one name does.
     Pieces of hip or skull fit into none: they lie aside, too far, or where no vertebra may follow.
 
     Args:
@@ -54,7 +55,7 @@ def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
             length = float(np.linalg.norm(bodies[one] - bodies[earlier]))
             for further in range(1, FURTHER + 1):
                 fits = DISTANCES * score(length, _DEPTH[further:] - _DEPTH[:-further], SPREAD)
-                totals = best[earlier, :-further] + gain[one, further:] + fits
+                totals = best[earlier, :-further] + gain[one, further:] + fits - PASSED * (further > 1)
                 for name in np.flatnonzero(totals > best[one, further:]):
                     best[one, name + further] = totals[name]
                     before[int(one), int(name) + further] = int(earlier), int(name)

@@ -102,7 +102,9 @@ class LessmannSegmenter:
 def at_point(lattice: Lattice, ask: Ask, point: np.ndarray, direction: int) -> Fragment | None:
     """The vertebra at a point (LPS mm) in the middle of the lattice; None when the network sees none there.
 
-    If the point means none, it is the one that comes nearest to it, within ``NEAR_BODY``. Nothing at all may mean that a rest of a vertebra at the patch's end is in the way, as in a scan
+    If the point means none, it is the one that comes nearest to it, within ``NEAR_BODY``.
+
+    Nothing at all may mean that a rest of a vertebra at the patch's end is in the way, as in a scan
     (VerSe paper, section 3.2): then what lies farther off than a vertebra reaches is cut off.
     """
     known = lattice.memory.copy()

@@ -72,7 +72,13 @@ def test_names_that_leave_room_for_another_do_not_cost_a_vertebra():
     assert column(bodies, looks(Level.C3, Level.C4, Level.C6, Level.C6)) == ([0, 1, 2, 3], [0, 1, 2, 3])
 
 
-def test_distances_tell_what_names_do_not():
-    """Two vertebrae look like L1, half a column apart from each other."""
+def test_distances_tell_where_a_vertebra_was_passed_over():
+    """L2 looks like L1, as if it had been passed over below and not above."""
     bodies = np.array([[0, 0, 0], [0, 0, -70], [0, 0, -105]], float)
-    assert column(bodies, looks(Level.T12, Level.L2, Level.L3, share=0.04)).places == [0, 2, 3]
+    assert column(bodies, looks(Level.T12, Level.L1, Level.L3)).places == [0, 2, 3]
+
+
+def test_doubtful_names_leave_no_room_in_an_even_column():
+    bodies = np.array([[0, 0, -25 * n] for n in range(6)], float)
+    seen = looks(Level.T5, Level.T6, Level.T8, Level.T9, Level.T10, Level.T10, share=0.5)
+    assert column(bodies, seen).places == [0, 1, 2, 3, 4, 5]
