@@ -16,6 +16,7 @@ ALONG = 0.5  # least share of that way that goes along the body
 FURTHER = 4  # names at most from one to the next: three may have been passed over
 SPREAD = 0.2  # relative: the middles of single masks are less exact than those that distances were measured from
 DISTANCES = 0.2  # weight of how well the distances fit, beside the probabilities of names
+ROOM = 1.7  # times the usual distance, from which one was passed over for certain
 PASSED = 0.5  # what it costs that vertebrae were passed over: half a certain name
 ANY = 0.05  # what a vertebra counts whose name is out of the question: it is better named than left out
 
@@ -55,6 +56,8 @@ def column(bodies: np.ndarray, chances: np.ndarray) -> Chain:
             length = float(np.linalg.norm(bodies[one] - bodies[earlier]))
             for further in range(1, FURTHER + 1):
                 fits = DISTANCES * score(length, _DEPTH[further:] - _DEPTH[:-further], SPREAD)
+                if further == 1:
+                    fits[length > ROOM * np.diff(_DEPTH)] = -np.inf
                 totals = best[earlier, :-further] + gain[one, further:] + fits - PASSED * (further > 1)
                 for name in np.flatnonzero(totals > best[one, further:]):
                     best[one, name + further] = totals[name]
