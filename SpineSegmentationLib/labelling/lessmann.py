@@ -21,6 +21,7 @@ from .lessmann_traversal import traverse
 
 SHOWN = 0.5  # least volume of an incomplete vertebra, relative to those beside it
 CRUMB = 0.25  # and of one that the network calls complete
+SURE = 0.9  # probability that it is a vertebra, and that it has its likeliest name, from which its size does not matter
 MISTAKEN = 0.05  # levels off on average, from which it is said
 NEVER_CERTAIN = "neither dens nor sacrum was looked for: names of this system are never certain"
 
@@ -84,13 +85,16 @@ class LessmannLabeller:
 
 
 def shown_enough(number: int, met: list[Fragment]) -> bool:
-    """Whether a vertebra is listed: it is complete, or the scan shows enough of it for a middle of its body.
+    """Whether a vertebra is listed: it is complete, surely named, or the scan shows enough of it for its body's middle.
 
     Enough is measured by the median of those met just before and after it, two on either side, for crumbs come in
     pairs, and a piece of skull is larger than any; and no crumb is complete, whatever the network says. The paper lists
     complete ones alone and leaves it to the application to list others with a flag (section 3.5). Those that are left
     out did their part in the traversal.
     """
+    said = met[number].answer
+    if said.names is not None and min(said.vertebra, said.names.max()) >= SURE:
+        return True
     beside = [met[i].mask.sum() for i in range(max(number - 2, 0), min(number + 3, len(met))) if i != number]
     share = met[number].mask.sum() / (np.median(beside) if beside else met[number].mask.sum())
-    return bool(share >= (CRUMB if met[number].answer.complete >= 0.5 else SHOWN))
+    return bool(share >= (CRUMB if said.complete >= 0.5 else SHOWN))

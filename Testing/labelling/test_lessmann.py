@@ -104,6 +104,17 @@ def test_crumbs_are_not_listed(volumes, complete, listed):
     assert [n for n in range(len(met)) if labelling.shown_enough(n, met)] == listed
 
 
+def test_a_crumb_that_is_surely_named_is_listed():
+    """C7 at the upper end of a chest, most of which T1 has taken."""
+    met = []
+    for volume, vertebra, chance in ((90, 1.0, 1.0), (80, 1.0, 1.0), (9, 0.95, 0.95), (9, 0.95, 0.5), (9, 0.5, 0.95)):
+        mask = np.zeros((100, 1, 1), bool)
+        mask[:volume] = True
+        answer = Answer(mask.astype(float), 7.0, 0.4, names=chance * np.eye(25)[6], vertebra=vertebra)
+        met.append(Fragment(mask, answer, np.zeros(3, int)))
+    assert [labelling.shown_enough(2, [*met[:2], one]) for one in met[2:]] == [True, False, False]
+
+
 @pytest.fixture
 def network(monkeypatch):
     """The perfect network in all three stages of the system ``perfect``."""
