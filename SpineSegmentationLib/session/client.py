@@ -150,8 +150,8 @@ class WorkerClient:
 
     def measure(self, state: State, pieces: Mapping[Bone, Piece], grid: Grid, events: Events) -> None:
         """See :meth:`Engine.measure`; returns at once."""
-        values = messages.of_state(state), messages.of_pieces(pieces), messages.of_grid(grid)
-        self._request({"do": "measure", **dict(zip(("state", "pieces", "grid"), values, strict=True))}, events)
+        request = {"do": "measure", "state": messages.of_state(state)}
+        self._request({**request, "pieces": messages.of_pieces(pieces), "grid": messages.of_grid(grid)}, events)
 
     def cancel(self) -> None:
         """Ends the request that runs: for the application at once, in the worker after the part that it is at."""
