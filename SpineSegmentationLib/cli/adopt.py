@@ -7,6 +7,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,14 +91,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         **{role: getattr(arguments, role) for role in ROLES},
     )
     if len(scans) == 1:
-        _adopt(arguments, pipeline, scans[0], scan_name(scans[0]), arguments.mask, table, console)
+        path, name = scans[0], scan_name(scans[0])
+        work = partial(_adopt, arguments, pipeline, path, name, arguments.mask, table, console)
+        _alone(arguments.output, name, path, console, work)
         return SOME_FAILED if failed else OK
     called = [scan_name(path) for path in scans]
     for path, name in zip(scans, output_names(scans), strict=True):
         try:
             mask = mask_of(arguments.mask, scan_name(path), called)
             console.progress(f"{name}: mask {mask}")
-            _adopt(arguments, pipeline, path, name, mask, table, console)
+            work = partial(_adopt, arguments, pipeline, path, name, mask, table, console)
+            _alone(arguments.output, name, path, console, work)
         except Exception as error:
             failed += 1
             line, told = reason(error, path)
@@ -112,29 +116,22 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return SOME_FAILED if failed else OK
 
 
-def _adopt(
-    arguments: argparse.Namespace,
-    pipeline: Pipeline,
-    path: Path,
-    name: str,
-    mask_path: Path,
-    table: CodeTable | None,
-    console: Console,
-) -> None:
+def _alone(output: Path, name: str, path: Path, console: Console, work: Callable[[], None]) -> None:
+    """Does the work on a scan, unless another process is at it."""
     from ..cohort.claim import Claim
 
-    claim = Claim.take(arguments.output, name)
+    claim = Claim.take(output, name)
     if claim is None:
         console.message(f"{name}: another process is at it")
         console.record({"scan": name, "input": str(path), "status": "busy"})
         return
     try:
-        _adopt_claimed(arguments, pipeline, path, name, mask_path, table, console)
+        work()
     finally:
         claim.release()
 
 
-def _adopt_claimed(
+def _adopt(
     arguments: argparse.Namespace,
     pipeline: Pipeline,
     path: Path,
