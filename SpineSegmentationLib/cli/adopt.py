@@ -285,13 +285,14 @@ def _write(
     reading: float,
 ) -> list[Path]:
     from ..cohort.content import Content
-    from ..exchange.report import adopted_json
+    from ..exchange.report import adopted_json, warnings_of
     from ..pipeline import Result
     from ..results.outputs import run_json, write_outputs
     from ..segmentation.mask import paint_part
 
     part = paint_part(adopted.pieces, scan.image)
-    result = Result(None, adopted.centroids, part, adopted.grid, warnings=adopted.notes)
+    warnings = (*adopted.notes, *warnings_of(adopted, verdict))
+    result = Result(None, adopted.centroids, part, adopted.grid, warnings=warnings)
     record = run_json(pipeline, scan, result, given, reading)
     record["until"] = "segmentation"
     record["input"] |= {"path": str(path.resolve()), "content": Content.of(path).to_json()}

@@ -29,5 +29,11 @@ def adopted_json(adopted: Adopted, verdict: Verdict | None) -> dict[str, Any]:
     }
 
 
+def warnings_of(adopted: Adopted, verdict: Verdict | None) -> list[str]:
+    """What a person should look at: the findings, and a verdict by which names are wrong, one line each."""
+    differs = [verdict.sentence] if verdict and verdict.shift != 0 else []
+    return [*differs, *(one.text for one in (*adopted.findings, *(verdict.findings if verdict else ())))]
+
+
 def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     return [{"kind": one.kind, "levels": [level.name for level in one.levels], "text": one.text} for one in findings]

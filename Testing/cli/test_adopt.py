@@ -12,6 +12,9 @@ from scipy import ndimage
 from SpineSegmentationLib import cli
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.cohort.claim import Claim
+from SpineSegmentationLib.cohort.review import verdicts
+from SpineSegmentationLib.cohort.review.apply import apply_review
+from SpineSegmentationLib.cohort.review.rows import rows_of
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.foreign.masks import mask_of
 from SpineSegmentationLib.io.values import read_centroids
@@ -74,6 +77,26 @@ def test_shifted_names_are_told_and_mended(adopt, labels, capsys):
     assert code == 0 and np.array_equal(array, labels)
     code, array = adopt(one_off, "--rename", "T12=T11,L1=T12,L2=L1", "--overwrite")
     assert code == 0 and np.array_equal(array, labels)
+
+
+def test_findings_are_shown_in_a_review_until_the_names_are_others(adopt, labels, tmp_path):
+    one_off = np.where(labels > 0, labels + 1, 0).astype(np.uint8)
+    one_off[:2, -2:, -3:] = Level.L1
+    assert adopt(one_off)[0] == 0
+    out = tmp_path / "out"
+    (row,), _ = rows_of(out)
+    assert row["names"] == "doubtful" and row["doubt"] >= 1
+    read, *others = row["warnings"]
+    assert read.startswith("numbers read as those of verse") and row["sentence"] == others[0]
+    assert others[0] == "your T12 looks like our T11 (3 of 3 agree): shift by -1?"
+    pieces = [line for line in others if "in 2 pieces" in line]
+    assert [line[:3] for line in pieces] == ["L1 "]
+    verdicts.add(out, verdicts.Verdict("one", row["result"], "me", verdicts.now(), verdicts.Say.SHIFT, by=-1))
+    assert apply_review(out)[0][0].done
+    (row,), _ = rows_of(out)
+    assert row["names"] == "not stated" and row["doubt"] < 1 and row["sentence"] == ""
+    assert row["warnings"][0] == read and others[0] not in row["warnings"]
+    assert pieces[0].replace("L1", "T12").replace("L2", "L1") in row["warnings"]
 
 
 def test_only_marked_levels_are_segmented_again(adopt, called, labels, tmp_path):

@@ -83,13 +83,14 @@ def test_a_shift_is_done_once_on_all_files_and_without_a_network(out):
 def test_what_was_said_of_a_vertebra_goes_with_its_name(out):
     run, rows = out / "carl_run.json", out / "carl_measurements.csv"
     said = json.loads(run.read_text())
-    said["warnings"] += ["L1: look at its mask", "1 slices were missing"]
+    said["warnings"] += ["L1: look at its mask", "1 slices were missing", "T12 and L1 lie 9 mm apart"]
+    said["warnings"] += ["L3 has no mask"]
     run.write_text(json.dumps({**said, "mask_confidence": {"T12": 0.9, "L1": 0.25}}))
     rows.write_text(rows.read_text().replace("complete,0.8", "incomplete,0.8"))
     verdicts.add(out, verdict(out, "carl", Say.SHIFT, by=1))
     assert apply_review(out)[0][0].done
     said = json.loads(run.read_text())
-    assert said["warnings"] == ["L2: look at its mask", "1 slices were missing"]
+    assert said["warnings"] == ["L2: look at its mask", "1 slices were missing", "L1 and L2 lie 9 mm apart"]
     assert said["mask_confidence"] == {"L1": 0.9, "L2": 0.25}
     written = {row["label"]: row for row in csv.DictReader(rows.open())}
     assert [row["mask_confidence"] for row in written.values()] == ["", "0.9", "0.25"]

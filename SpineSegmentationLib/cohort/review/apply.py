@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from ..results import ScanResult, read_results
 from . import verdicts
 from .slicer import write_script
 from .verdicts import Say, Verdict, current
+
+NAME = re.compile(rf"\b(?:{'|'.join(Level.__members__)})\b")
 
 
 @dataclass(frozen=True)
@@ -117,10 +120,19 @@ def _carry_out(result: ScanResult, verdict: Verdict) -> str:
         sure = {now.get(level, level): value for level, value in run.get("mask_confidence", {}).items()}
         run["mask_confidence"] = sure
         if names:
-            # "L1: look at its mask" is said of one vertebra, whatever its name; the verdict is on names that are gone.
-            verdict_on_names = result.numbering.sentence if result.numbering else None
-            said = [line.partition(": ") for line in run["warnings"] if line != verdict_on_names]
-            run |= {"numbering": None, "warnings": ["".join((now.get(one, one), *rest)) for one, *rest in said]}
+            # "L1: look at its mask" is said of one vertebra, whatever its name; the verdicts are on names that are
+            # gone, and what names a vertebra that was not there is about the names, too.
+            adopted = run.get("adopted") or {}
+            compared = adopted.get("verdict") or {"sentence": "", "findings": ()}
+            gone = {compared["sentence"], *(one["text"] for one in compared["findings"])}
+            gone |= {result.numbering.sentence} if result.numbering else set()
+            notes = adopted.get("notes", ())
+            said = [
+                line if line in notes else NAME.sub(lambda name: now[name[0]], line)
+                for line in run["warnings"]
+                if line in notes or (line not in gone and now.keys() >= {*NAME.findall(line)})
+            ]
+            run |= {"numbering": None, "warnings": said}
         complete = {
             Level[now[row["label"]]]: row["completeness"] == "complete"
             for row in result.measured()

@@ -50,13 +50,17 @@ def _row(result: ScanResult, here: Path) -> dict[str, Any]:
     best = numbering.readings[0].probability if numbering and numbering.readings else None
     lowest = min(confidences.values(), default=0.0)
     warnings = list(result.run["warnings"])
+    compared = None if result.run.get("review") else (result.run.get("adopted") or {}).get("verdict")
+    certainty = numbering.certainty if numbering else None
+    if compared and compared["shift"] != 0:
+        certainty = Certainty.DOUBTFUL
     return {
         "scan": result.name,
         "result": result.digest,
         "picture": quote(os.fsencode(Path(os.path.relpath(result.picture, here)).as_posix())),
         "path": result.run["input"]["path"],
-        "names": numbering.certainty.value if numbering else "not stated",
-        "sentence": numbering.certainty.sentence if numbering else "",
+        "names": certainty.value if certainty else "not stated",
+        "sentence": numbering.certainty.sentence if numbering else compared["sentence"] if compared else "",
         "evidence": list(numbering.evidence) if numbering else [],
         "probability": best,
         "second": {"levels": [level.name for level in second.levels], "probability": second.probability}
@@ -68,7 +72,7 @@ def _row(result: ScanResult, here: Path) -> dict[str, Any]:
         "measures": result.measured(),
         "warnings": warnings,
         "review": result.run.get("review"),
-        "doubt": _doubt(numbering.certainty if numbering else None, best, lowest, len(warnings)),
+        "doubt": _doubt(certainty, best, lowest, len(warnings)),
     }
 
 
