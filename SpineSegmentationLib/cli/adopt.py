@@ -146,7 +146,7 @@ def _adopt(
     from ..exchange.report import adopted_json
     from ..foreign.masks import read_mask
     from ..io.ct import read_ct
-    from ..io.values import read_centroids
+    from ..io.given import read_given
     from ..results.outputs import existing
     from ..spine import Centroids
 
@@ -185,7 +185,7 @@ def _adopt(
         if verdict is not None:
             places = named_as_theirs(places, verdict, adopted.centroids)
         if arguments.centroids:
-            places = read_centroids(arguments.centroids, scan.image)
+            places = read_given(arguments.centroids, scan)
         adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
     files = _write(arguments, pipeline, scan, path, name, mask_path, given, adopted, verdict, reading)
     found = " ".join(level.name for level in adopted.centroids.levels)

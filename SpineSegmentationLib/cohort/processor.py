@@ -11,7 +11,8 @@ from pathlib import Path
 from ..errors import SpineError
 from ..exchange.checks import misnamed
 from ..io.ct import Scan, read_ct
-from ..io.values import read_centroids, read_json
+from ..io.given import read_given
+from ..io.values import read_json
 from ..pipeline import Progress, Result
 from ..results.files import LABEL_MAP, RUN
 from ..results.names import output_names
@@ -129,7 +130,7 @@ class Processor:
         """Runs the stages; None when that went well, and :meth:`write` may follow."""
         order, image = self.order, open.scan.image
         try:
-            given = read_centroids(order.centroids, image) if order.centroids else None
+            given = read_given(order.centroids, open.scan) if order.centroids else None
             result = self.pipeline.run(
                 image,
                 box=order.box,

@@ -10,7 +10,9 @@ import SimpleITK as sitk
 
 from ..anatomy import COLUMN
 from ..errors import SpineError
+from ..io.given import made_on
 from ..io.image_files import read_volume
+from ..resampling import shear, upright
 from .confidence import confidence_table
 from .dataset import Annotation, ScanFiles, find_scans, levels_of_mask, prediction_of, read_annotation
 from .evaluation import Evaluation
@@ -150,11 +152,18 @@ def _read_truth(scan: ScanFiles, messages: list[str]) -> tuple[sitk.Image | None
 def _read_prediction(
     scan: ScanFiles, found: list[ScanFiles], mask: sitk.Image | None, ct: sitk.Image | None
 ) -> Annotation:
-    """The voxels of centroids alone are those of the CT that was given to the method, where it is there."""
+    """The voxels of centroids alone are those of the CT that was given to the method, where it is there.
+
+    Our own of a tilted scan are those of the upright grid.
+    """
     try:
         files = prediction_of(scan, found)
     except SpineError as error:
         return Annotation(problems=(str(error),))
     if files is None:
         return Annotation(problems=(f"{scan.name}: no prediction",))
-    return read_annotation(files, mask if files.mask or ct is None else ct)
+    grid = mask if files.mask or ct is None else ct
+    if grid is not None and grid is ct and files.centroids and shear(ct) > 0.05:
+        stood_up = upright(ct)
+        grid = stood_up if made_on(files.centroids, stood_up) else ct
+    return read_annotation(files, grid)

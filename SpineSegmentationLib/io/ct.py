@@ -33,6 +33,7 @@ class Scan:
         source: what was read, for people: the path, and for DICOM the series chosen and why.
         warnings: what was mended or looks odd, one line each.
         frames: of DICOM files, those that the volume was made of, in their order along it.
+        resampled: whether the image lies on another grid than what was read, which was sheared.
     """
 
     image: sitk.Image
@@ -40,6 +41,7 @@ class Scan:
     source: str
     warnings: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
+    resampled: bool = False
 
 
 def find_scans(path: str | Path) -> list[Path]:
@@ -121,9 +123,9 @@ def read_ct(path: str | Path, *, series: str | None = None, force: bool = False)
     else:
         raise SpineError(f"{path} is no known volume file; give DICOM or {', '.join(EXTENSIONS)}")
     image = in_hounsfield(image, path, force, warnings)
-    if shear(image) > 0.05:
+    if sheared := shear(image) > 0.05:
         warnings.append(
             f"the volume is sheared by {shear(image):.1f} degrees (gantry tilt); resampled to an upright grid"
         )
         image = upright(image)
-    return Scan(image, scan_name(path), source, tuple(warnings), frames)
+    return Scan(image, scan_name(path), source, tuple(warnings), frames, sheared)

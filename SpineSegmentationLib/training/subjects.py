@@ -21,6 +21,7 @@ from ..anatomy import SACRUM, Level, may_follow
 from ..errors import SpineError
 from ..evaluation.dataset import find_scans, read_annotation
 from ..io.ct import read_ct
+from ..io.image_files import read_volume
 from ..labelling.distances import DISTANCE
 from ..phantom import PhantomSpec, make_phantom
 from ..resampling import resample
@@ -274,8 +275,9 @@ def verse_subjects(folder: Path, spacing: float) -> Iterator[Subject]:
     for scan in find_scans(folder):
         if scan.ct is None:
             continue
-        ct = read_ct(scan.ct).image
-        annotation = read_annotation(scan, ct)
+        read = read_ct(scan.ct)
+        ct = read.image
+        annotation = read_annotation(scan, read_volume(scan.ct, []) if read.resampled else ct)
         if annotation.problems:
             raise SpineError(annotation.problems[0])
         points = {p.level: np.array(p.position) for p in annotation.centroids or ()}

@@ -122,6 +122,19 @@ def test_given_values_replace_their_stages(called, scan, ct, tmp_path, capsys):
     assert "one: T12 -> " in capsys.readouterr().out
 
 
+def test_voxels_of_a_tilted_scan_are_taken_where_a_run_file_says_of_which_grid(called, tmp_path, capsys):
+    tilted = standins.spine_ct(3, direction=[[1, 0, 0], [0, 1, 0.3], [0, 0, 0.91**0.5]])
+    sitk.WriteImage(tilted, str(tmp_path / "one.nrrd"))
+    assert segment(tmp_path / "one.nrrd", to=tmp_path / "out") == 0
+    file, moved = tmp_path / "out" / "one_seg-subreg_ctd.json", tmp_path / "one_seg-subreg_ctd.json"
+    assert segment(tmp_path / "one.nrrd", "--centroids", file, to=tmp_path / "given") == 0
+    labels = [sitk.ReadImage(str(tmp_path / name / "one_seg-vert_msk.nii.gz")) for name in ("out", "given")]
+    assert np.array_equal(*map(sitk.GetArrayFromImage, labels))
+    moved.write_text(file.read_text())
+    assert segment(tmp_path / "one.nrrd", "--centroids", moved, to=tmp_path / "moved") == 1
+    assert "nothing beside it tells whether they are those of the tilted scan" in capsys.readouterr().err
+
+
 def test_nothing_is_left_of_a_result_that_is_replaced(called, scan, tmp_path, capsys):
     pytest.importorskip("vtk")
     out = tmp_path / "out"

@@ -12,8 +12,10 @@ from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
 from SpineSegmentationLib.evaluation.command import evaluate, score_folders
 from SpineSegmentationLib.evaluation.dataset import centroids_of_mask, find_scans, prediction_of, read_scan_centroids
-from SpineSegmentationLib.io.values import write_centroids
+from SpineSegmentationLib.io.values import write_centroids, write_json
 from SpineSegmentationLib.io.writing import write_image
+from SpineSegmentationLib.resampling import upright
+from SpineSegmentationLib.spine import Centroid, Centroids
 
 
 def test_bad_predictions_count_as_failed_and_stop_nothing(data, tmp_path):
@@ -231,3 +233,28 @@ def test_voxels_of_predicted_centroids_are_those_of_the_ct(tmp_path):
     write_centroids(centroids, mask, tmp_path / "ours" / "one_ctd.json")
     (result,) = score_folders(tmp_path / "truth", {"ours": tmp_path / "ours"}).results
     assert result.labelling.id_rate == 1 and result.labelling.d_mean < 5
+
+
+def test_our_centroids_of_a_tilted_ct_are_those_of_the_upright_grid(tmp_path):
+    mask, centroids = spine(level_range("T12", "L3"))
+    ct = ct_of(mask)
+    ct.SetDirection((1, 0, 0, 0, 1, 0.5, 0, 0, 0.75**0.5))
+    points = Centroids(
+        tuple(
+            Centroid(
+                p.level,
+                ct.TransformContinuousIndexToPhysicalPoint(mask.TransformPhysicalPointToContinuousIndex(p.position)),
+            )
+            for p in centroids
+        )
+    )
+    for folder in ("truth", "ours", "theirs"):
+        (tmp_path / folder).mkdir()
+    sitk.WriteImage(ct, str(tmp_path / "truth" / "one_ct.nrrd"))
+    for folder in ("truth", "theirs"):
+        write_centroids(points, ct, tmp_path / folder / "one_seg-subreg_ctd.json")
+    grid = upright(ct)
+    write_centroids(points, grid, tmp_path / "ours" / "one_seg-subreg_ctd.json")
+    write_json(tmp_path / "ours" / "one_run.json", {"input": {"size": grid.GetSize()}})
+    found = score_folders(tmp_path / "truth", {name: tmp_path / name for name in ("ours", "theirs")}).results
+    assert [result.labelling.d_mean < 0.01 for result in found] == [True, True]
