@@ -1,5 +1,6 @@
 """What a person does with a result in the panel: how it is shown, export."""
 
+import re
 from pathlib import Path
 
 import slicer
@@ -85,6 +86,11 @@ class Results:
 
     def export(self, action, result, name=""):
         """Writes files into the chosen folder and says which."""
+        folder = Path(self.ui.exportDirectoryButton.directory)
+        ends = re.compile(re.escape(file_name(result)) + r"_(seg[-.].+|measurements\.csv|[A-Z]+\d*\.stl)")
+        there = [file.name for file in folder.glob("*") if ends.fullmatch(file.name)]
+        if there and not self.confirm(_("Replace what is there by the name of {file}?").format(file=min(there))):
+            return
         with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):
-            paths = action(result, Path(self.ui.exportDirectoryButton.directory) / name)
+            paths = action(result, folder / name)
             self.showStatus(_("Written: {files}").format(files=", ".join(str(path) for path in paths)), DONE)

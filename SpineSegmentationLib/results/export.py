@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..anatomy import Bone
+from ..anatomy import BONES, Bone
 from ..grid import Grid
 from ..io.values import write_centroids
 from ..io.writing import write_part
@@ -32,7 +32,7 @@ def write_verse(
 def write_surfaces(
     pieces: Mapping[Bone, Piece], grid: Grid, folder: str | Path, name: str, kind: str = "stl"
 ) -> list[Path]:
-    """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths.
+    """Writes a surface in LPS mm for each vertebra that has voxels, removes those of others; returns the paths.
 
     Args:
         kind: the format, one of ``surfaces.FORMATS``.
@@ -45,4 +45,6 @@ def write_surfaces(
         if piece.voxels.size:
             paths.append(Path(folder) / f"{name}_{level.name}.{kind}")
             write_surface(surface_of(piece, grid), paths[-1])
+    for old in {Path(folder) / f"{name}_{bone}.{kind}" for bone in BONES} - set(paths):
+        old.unlink(missing_ok=True)
     return paths

@@ -23,6 +23,7 @@ from .mrml.box import same_box
 from .mrml.coordinates import flipped
 from .mrml.record import Record
 from .mrml.result import Result
+from .mrml.saved import saved
 from .mrml.segment import set_kept
 from .mrml.segmentation import remove_segment
 from .mrml.table import rows_of
@@ -237,6 +238,7 @@ class SpineLogic(SceneSession):
             SpineError: (every export) corrections wait for :meth:`applyEdits`, or are being computed.
         """
         record = self._record(result)
+        record.voxels(anew=False)
         if record.state().centroids != record.history.state.centroids or record.behind:
             raise SpineError("corrections were not computed yet; press Update, or undo them")
         return record
@@ -247,12 +249,12 @@ class SpineLogic(SceneSession):
         Args:
             name: what the files are called; the name of the volume by default.
         """
-        record = self.settled(result)
-        return write_verse(*record.segments.pieces(), record.state().centroids, folder, name or file_name(result))
+        return write_verse(*saved(self.settled(result)), folder, name or file_name(result))
 
     def exportStl(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:
         """Writes a surface in LPS mm for each vertebra that has voxels; returns the paths. See :meth:`exportVerSe`."""
-        return write_surfaces(*self.settled(result).segments.pieces(), folder, name or file_name(result))
+        pieces, grid, _ = saved(self.settled(result))
+        return write_surfaces(pieces, grid, folder, name or file_name(result))
 
     def exportCsv(self, result: Result, path: str | Path) -> list[Path]:
         """Writes the table of measurements as CSV.
@@ -284,5 +286,12 @@ def _level(name: str) -> Level:
 
 
 def file_name(result: Result) -> str:
-    """What files of a result are called: as its volume, without what file systems refuse."""
-    return re.sub(r"[^\w.-]+", "_", result.required_volume().GetName()) or "scan"
+    """What files of a result are called: as its volume, without what file systems refuse; no two results alike."""
+    names: dict[str, Result] = {}
+    for one in [*Result.all(result.scene), result]:
+        name = re.sub(r"[^\w.-]+", "_", one.required_volume().GetName()) or "scan"
+        while names.setdefault(name.casefold(), one) != one:
+            name = f"{name}_{len(names)}"
+        if one == result:
+            break
+    return name

@@ -53,6 +53,11 @@ def test_measurements_and_exports(steps, tmp_path):
     steps.wait(lambda: shown, "the table")
     assert shown[0].GetNumberOfRows() == len(names)
     assert all(vertebra.volume_mm3 > 0 for vertebra in steps.logic.vertebrae(steps.result))
+    (tmp_path / f"a_b_{names[0]}.stl").touch()
+    asked = []
+    steps.panel.confirm = lambda text: asked.append(text) or len(asked) > 1
+    steps.ui.exportVerseButton.click()
+    assert len(list(tmp_path.iterdir())) == len(asked) == 1
     steps.ui.exportVerseButton.click()
     steps.ui.exportSurfacesButton.click()
     steps.ui.exportTableButton.click()
@@ -63,6 +68,7 @@ def test_measurements_and_exports(steps, tmp_path):
         "a_b_measurements.csv",
         *(f"a_b_{name}.stl" for name in names),
     }
+    assert len(asked) == 4
 
 
 def test_volumes_are_measured_when_nothing_happens(steps):

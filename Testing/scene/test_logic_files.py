@@ -8,11 +8,14 @@ import pytest
 pytest.importorskip("slicer")
 
 import SimpleITK as sitk
-from scenes import add_volume, save_and_load
+import slicer
+import standins
+from scenes import add_transform, add_volume, add_warp, save_and_load
 from segmented import CT, FOUND, brush, drag, fresh, labels, segment_names
 
 from SpineSegmentationLib.anatomy import Level
 from SpineSegmentationLib.errors import SpineError
+from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.io.values import read_centroids
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.coordinates import flipped
@@ -94,3 +97,54 @@ def test_export(logic, result, tmp_path):
         logic.exportVerSe(result, tmp_path / "nowhere")
     with pytest.raises(SpineError, match="no segmentation"):
         logic.exportStl(Result.of(add_volume(logic.scene, CT)), tmp_path)
+
+
+def test_files_have_no_names_of_others(logic, result, tmp_path):
+    """Of another volume that is called the same, and of surfaces before names were shifted."""
+    other = logic.process(add_volume(logic.scene, standins.spine_ct(3), "CT/of a spine"), system="standin")
+    paths = {
+        *logic.exportVerSe(result, tmp_path),
+        *logic.exportVerSe(other, tmp_path),
+        *logic.exportStl(result, tmp_path),
+    }
+    assert len(paths) == 9 and tmp_path / "CT_of_a_spine_1_seg-vert_msk.nii.gz" in paths
+    logic.shift(result, 1)
+    logic.exportStl(result, tmp_path)
+    assert not (tmp_path / "CT_of_a_spine_T11.stl").exists() and len({*tmp_path.iterdir()}) == 9
+
+
+def test_files_lie_on_the_volume_as_slicer_saves_it(logic, volume, tmp_path):
+    matrix = np.array([[0.8, -0.6, 0, 12], [0.6, 0.8, 0, -30], [0, 0, 1, 55], [0, 0, 0, 1]])
+    volume.SetAndObserveTransformNodeID(add_transform(logic.scene, matrix).GetID())
+    result = logic.process(volume, system="standin")
+    logic.measure(result)
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(str(tmp_path / "ct.nrrd"))
+    assert storage.WriteData(volume)
+    ct = sitk.ReadImage(str(tmp_path / "ct.nrrd"))
+    path, points = logic.exportVerSe(result, tmp_path)
+    label_map = sitk.ReadImage(str(path))
+    array = sitk.GetArrayFromImage(label_map)
+    assert Grid.of(label_map).same_as(Grid.of(ct)) and np.array_equal(array, fresh(logic, result))
+    each = zip(logic.exportStl(result, tmp_path), logic.vertebrae(result), read_centroids(points, ct), strict=True)
+    for surface, row, point in each:
+        assert array[ct.TransformPhysicalPointToIndex(point.position)[::-1]] == point.level
+        corners = np.frombuffer(surface.read_bytes()[84:], "3f4,(3,3)f4,u2")["f1"].reshape(-1, 3)
+        places = [ct.TransformIndexToPhysicalPoint(at[::-1].tolist()) for at in np.argwhere(array == point.level)]
+        assert np.allclose([corners.min(0), corners.max(0)], [np.min(places, 0), np.max(places, 0)], atol=1.3)
+        assert row.volume_mm3 == pytest.approx(len(places) * np.prod(ct.GetSpacing()), rel=1e-3)
+
+
+def test_places_that_files_cannot_have_are_told(logic, volume, tmp_path):
+    stretched = add_transform(logic.scene, np.diag([1.2, 1, 1, 1])).GetID()
+    volume.SetAndObserveTransformNodeID(stretched)
+    result = logic.process(volume, system="standin")
+    for node, transform, words in (
+        (volume, stretched, "stretches or mirrors"),
+        (volume, add_warp(logic.scene).GetID(), "warping"),
+        (volume, None, "was moved"),
+        (result.segmentation, stretched, "press Update"),
+    ):
+        node.SetAndObserveTransformNodeID(transform)
+        with pytest.raises(SpineError, match=words):
+            logic.exportStl(result, tmp_path)

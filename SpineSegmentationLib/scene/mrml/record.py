@@ -103,7 +103,8 @@ class Record:
         """Whether segments are of other values or names than the last result, as after an undo in Segment Editor."""
         places: dict[Bone, str] = {point.level: repr(point.position) for point in self.history.state.centroids}
         shown = self.segments.shown
-        return any(
+        node = self.result.segmentation
+        return (node is not None and node.GetParentTransformNode() is not None) or any(
             one.misnamed or one.position != places.get(one.level, one.position if one.kept else "") for one in shown
         )
 
