@@ -85,3 +85,12 @@ def test_forced_values_are_taken_as_they_are(tmp_path):
     sitk.WriteImage(image_of(WRONG["cone-beam"]), str(tmp_path / "scan.nii.gz"))
     scan = read_ct(tmp_path / "scan.nii.gz", force=True)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(scan.image), WRONG["cone-beam"])
+
+
+def test_scaled_values_are_warned_of():
+    tissues = np.repeat([-1000, -850, -100, 50, 400, 1300], [600, 500, 600, 900, 80, 8])
+    right = (tissues + np.random.default_rng(0).normal(0, 15, tissues.size)).reshape(12, 14, 16)
+    for factor, offset, lines in ((1, 0, 0), (2, 0, 1), (0.5, 0, 1), (1, -1024, 1)):
+        warnings: list[str] = []
+        mended((right * factor + offset).round().astype(np.int16), warnings)
+        assert len(warnings) == lines and all("no Hounsfield units" in line for line in warnings)
