@@ -20,6 +20,7 @@ from scipy import ndimage
 from ..anatomy import SACRUM, Level, may_follow
 from ..errors import SpineError
 from ..evaluation.dataset import find_scans, read_annotation
+from ..foreign.centres import body_centre
 from ..io.ct import read_ct
 from ..io.image_files import read_volume
 from ..labelling.distances import DISTANCE
@@ -108,7 +109,7 @@ def _resample_labels(labels: sitk.Image, spacing: float) -> sitk.Image:
 
 
 def _body_centres(labels: np.ndarray) -> dict[Level, np.ndarray]:
-    """Centre of every vertebral body in a label array at any spacing: the middle of its largest inscribed balls.
+    """Centre of every vertebral body in a label array at any isotropic spacing (:func:`foreign.centres.body_centre`).
 
     C1 has no body: the middle between its masses, moved to the front third, where the dens stands.
     """
@@ -116,17 +117,15 @@ def _body_centres(labels: np.ndarray) -> dict[Level, np.ndarray]:
     for code, where in enumerate(ndimage.find_objects(labels), start=1):
         if where is None or code not in Level._value2member_map_:
             continue
-        mask = np.pad(labels[where] == code, 1)
+        mask = labels[where] == code
         if mask.sum() < 30:
             continue
-        start = np.array([s.start - 1 for s in where])
+        start = np.array([s.start for s in where])
         if code == Level.C1:
             z, y, x = np.nonzero(mask)
             centres[Level.C1] = start + [z.mean(), y.min() + 0.25 * np.ptp(y), x.mean()]
             continue
-        distance = ndimage.distance_transform_edt(mask)
-        inner = np.argwhere(distance >= 0.85 * distance.max())
-        centres[Level(code)] = start + inner.mean(0)
+        centres[Level(code)] = start + body_centre(mask, np.ones(3), np.array([0, 1, 0]))
     return centres
 
 

@@ -120,6 +120,7 @@ def test_a_perfect_spine_mask_is_split_into_its_vertebrae(segmenter):
     places = {
         level: ct.TransformContinuousIndexToPhysicalPoint([float(v) for v in centre[::-1]])
         for level, centre in _body_centres(labels).items()
+        if level is not Level.T9  # whose spinous process alone is in view
     }
     column = Column(ct, "attention", segmenter, places.values(), Cache(64))
     masks = {level: column.mask(place) for level, place in places.items()}
