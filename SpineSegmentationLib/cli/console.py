@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 OK, SOME_FAILED, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
@@ -47,19 +48,25 @@ class Console:
     def message(self, text: str) -> None:
         """A warning or an error, in one line; shown even when quiet."""
         self._clear()
-        print(" ".join(text.split()), file=sys.stderr, flush=True)
+        _say(" ".join(text.split()))
 
     def progress(self, text: str) -> None:
         if self.quiet:
             return
         self._clear()
         self._pending = sys.stderr.isatty()
-        print(text, end="" if self._pending else "\n", file=sys.stderr, flush=True)
+        _say(text, "" if self._pending else "\n")
 
     def _clear(self) -> None:
         if self._pending:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _say("\r\x1b[K", "")
         self._pending = False
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """On standard error; a log without room, or a terminal that has gone, stops no work."""
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -100,10 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 def run() -> None:
     """The entry point of the program."""
     return_large_blocks()
+    for name in ("stdout", "stderr"):
+        # What the shell closed would otherwise be the next file that is opened.
+        setattr(sys, name, getattr(sys, name) or os.fdopen(os.open(os.devnull, os.O_RDWR), "w"))
     try:
         code = main()
-    except BrokenPipeError:
-        # Whoever read the results has gone; nothing more can be said to them.
+    except OSError as error:
+        # Whoever read the results has gone, or has no room for them; nothing more can be said to them.
+        if not isinstance(error, BrokenPipeError):
+            with contextlib.suppress(OSError):
+                print(f"error: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr, flush=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = SOME_FAILED
     leave(code)
@@ -115,9 +121,9 @@ def leave(code: int) -> NoReturn:
     Without the libraries' clean-up where nothing is left that needs it: their threads now and then abort a program
     that had done all its work (``terminate called without an active exception``).
     """
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-        if not multiprocessing.active_children():
-            os._exit(code)
+    if not multiprocessing.active_children():
+        os._exit(code)
     sys.exit(code)

@@ -2,7 +2,9 @@
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -65,6 +67,16 @@ def test_missing_or_replaced_weights(monkeypatch, scan, tmp_path, capsys):
     (place / "anduin-detection.safetensors").write_bytes(b"something else")
     assert segment(scan, "--system", "anduin", to=tmp_path / "out") == 2
     assert "wrong checksum" in capsys.readouterr().err and list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("streams, code", [("> /dev/full", 1), ("2> /dev/full", 0), (">&-", 0), ("2>&-", 0)])
+def test_output_that_cannot_be_written_loses_nothing(streams, code, tmp_path):
+    words = f"-m SpineSegmentationLib phantom --output {tmp_path} --spacing 8,8,8 {streams}"
+    ended = subprocess.run(f"{sys.executable} {words}", shell=True, capture_output=True, text=True)
+    assert ended.returncode == code and (tmp_path / "rawdata").exists()
+    failed = ["error: standard output: No space left on device"] * code
+    assert ended.stderr.splitlines() == ([] if streams[0] == "2" else ["phantom 1 of 1", *failed])
 
 
 def test_progress_on_a_terminal_is_one_line(monkeypatch):
