@@ -241,6 +241,9 @@ class SpineLogic(SceneSession):
         record.voxels(anew=False)
         if record.state().centroids != record.history.state.centroids or record.behind:
             raise SpineError("corrections were not computed yet; press Update, or undo them")
+        for one in record.segments.shown:
+            if isinstance(one.level, Level) and one.level not in record.shown.centroids:
+                raise SpineError(f"{one.level.name} was painted and has no point; add it or delete the segment")
         return record
 
     def exportVerSe(self, result: Result, folder: str | Path, name: str | None = None) -> list[Path]:

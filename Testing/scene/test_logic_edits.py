@@ -244,6 +244,10 @@ def test_deleting_a_vertebra_deletes_its_painted_segment(logic, result):
     brush(result, "L2")
     logic.delete(result, "L2")
     assert segment_names(result) == ["T11", "T12", "L1", "L3"]
+    brush(result, "T11")
+    logic.mend(result, logic.vertebrae(result)[0].id, None)
+    with pytest.raises(SpineError, match="T11 was painted"):
+        logic.settled(result)
 
 
 def test_points_that_are_gone_cannot_be_mended(logic, result):
