@@ -87,7 +87,7 @@ class Frame:
         size: columns, rows.
         orientation: the directions of a row and of a column (LPS), six numbers.
         position: the centre of the first pixel, LPS mm.
-        pixel: mm between rows, between columns.
+        pixel: mm between rows, between columns; 0 where the file does not say.
         rescale: slope and intercept, from stored values to Hounsfield units (DICOM C.7.6.16.2.9, C.11.1).
         padding: the least and the greatest stored value that means "not imaged" (C.7.5.1.1.2); None if there is none.
         syntax: the UID of the transfer syntax.
@@ -197,7 +197,7 @@ def _frames(path: Path, values: Values, syntax: str) -> Iterator[Frame]:
             size,
             orientation,
             position,
-            (float(pixel[0]), float(pixel[1])) if len(pixel) == 2 else (1.0, 1.0),
+            (float(pixel[0]), float(pixel[1])) if len(pixel) == 2 else (0.0, 0.0),
             (float(slope[0]) if len(slope) else 1.0, float(intercept[0]) if len(intercept) else 0.0),
             _padding(values),
             syntax,

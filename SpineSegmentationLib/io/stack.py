@@ -58,8 +58,9 @@ def read_stack(stack: list[Frame], warnings: list[str]) -> tuple[sitk.Image, tup
     direction = np.stack([first.orientation[:3], first.orientation[3:], third], axis=1)
     image.SetDirection((direction / np.linalg.norm(direction, axis=0)).ravel().tolist())
     image.SetOrigin(first.position.tolist())
-    image.SetSpacing((first.pixel[1], first.pixel[0], step / float(third @ first.normal)))
-    check_spacing(folder, image.GetSpacing())
+    spacing = (first.pixel[1], first.pixel[0], step / float(third @ first.normal))
+    check_spacing(folder, spacing)
+    image.SetSpacing(spacing)
     return image, tuple(stack)
 
 

@@ -153,6 +153,13 @@ def whole_study(folder: Path) -> None:
     write_series(folder, volume(3), uid="1.8", SOPClassUID=SecondaryCaptureImageStorage)
 
 
+@pytest.mark.parametrize("stated", [None, [0, 0], [-0.8, 0.7]])
+def test_pixels_of_no_size_are_refused(tmp_path, stated):
+    write_series(tmp_path, volume(3), PixelSpacing=stated)
+    with pytest.raises(SpineError, match="outside 0.05 to 20 mm"):
+        read_ct(tmp_path)
+
+
 def test_the_spine_ct_is_chosen_from_a_study(tmp_path):
     whole_study(tmp_path)
     scan = read_ct(tmp_path)
