@@ -30,6 +30,7 @@ TAGS: dict[str, tuple[str, tuple[str, str] | None]] = {
     "sop_class": ("SOPClassUID", None),
     "sop_instance": ("SOPInstanceUID", None),
     "series": ("SeriesInstanceUID", None),
+    "patient": ("PatientID", None),
     "modality": ("Modality", None),
     "description": ("SeriesDescription", None),
     "protocol": ("ProtocolName", None),
@@ -120,6 +121,7 @@ class Frame:
         """Whether both may be slices of one volume."""
         return (
             self.tags["series"] == other.tags["series"]
+            and self.tags["patient"] == other.tags["patient"]
             and self.size == other.size
             and np.allclose(self.orientation, other.orientation, atol=0.01)
             and np.allclose(self.pixel, other.pixel, rtol=0.01)

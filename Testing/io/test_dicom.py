@@ -167,6 +167,14 @@ def test_the_spine_ct_is_chosen_from_a_study(tmp_path):
     assert scan.image.GetSize()[2] == 60
 
 
+@pytest.mark.parametrize("uid", ["1.2.3", "1.2.4"])
+def test_several_patients_in_a_folder_are_said_and_never_one_volume(tmp_path, uid):
+    write_series(tmp_path, volume(20), PatientID="a")
+    write_series(tmp_path, volume(9) + 10, heights(9, first=40), uid=uid, PatientID="b", first=50)
+    scan = read_ct(tmp_path)
+    assert scan.image.GetSize()[2] == 20 and any("2 patients" in line for line in scan.warnings)
+
+
 def test_series_can_be_named(tmp_path):
     whole_study(tmp_path)
     scan = read_ct(tmp_path, series="1.2")
