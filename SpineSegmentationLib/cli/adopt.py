@@ -7,6 +7,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,6 +145,7 @@ def _adopt(
     from ..exchange.adopt import adopt
     from ..exchange.redo import named_as_theirs, redo
     from ..exchange.report import adopted_json
+    from ..exchange.verdict import compare
     from ..foreign.masks import read_mask
     from ..io.ct import read_ct
     from ..io.given import read_given
@@ -175,18 +177,20 @@ def _adopt(
     adopted = _renamed(adopt(mask, scan.image), arguments)
     for note in (*scan.warnings, *adopted.notes):
         console.message(f"{name}: note: {note}")
-    verdict, places = None, Centroids()
+    verdict, ours = None, Centroids()
     if not arguments.unchecked:
-        verdict, places = _judged(pipeline, scan, adopted, progress)
+        verdict, ours = _judged(pipeline, scan, adopted, progress)
         console.message(f"{name}: names: {verdict.sentence}")
     for finding in (*adopted.findings, *(verdict.findings if verdict else ())):
         console.message(f"{name}: warning: {finding.text}")
     if arguments.redo:
-        if verdict is not None:
-            places = named_as_theirs(places, verdict, adopted.centroids)
+        places = ours if verdict is None else named_as_theirs(ours, verdict, adopted.centroids)
         if arguments.centroids:
             places = read_given(arguments.centroids, scan)
         adopted = redo(pipeline, scan.image, adopted, arguments.redo, places, progress)
+        if verdict is not None:
+            now = compare(adopted.pieces, adopted.centroids, adopted.grid, ours)
+            verdict = replace(verdict, findings=now.findings)
     files = _write(arguments, pipeline, scan, path, name, mask_path, given, adopted, verdict, reading)
     found = " ".join(level.name for level in adopted.centroids.levels)
     console.record(

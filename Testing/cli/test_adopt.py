@@ -106,9 +106,10 @@ def test_only_marked_levels_are_segmented_again(adopt, called, labels, tmp_path)
     assert not np.array_equal(array, labels)
 
 
-def test_a_missing_level_is_taken_from_our_labeller(adopt, called, labels):
+def test_a_missing_level_is_taken_from_our_labeller(adopt, called, labels, tmp_path):
     code, array = adopt(np.where(labels == Level.T12, 0, labels).astype(np.uint8), "--redo", "T12")
     assert code == 0 and np.count_nonzero(array == Level.T12) > 20
+    assert "no mask" not in (tmp_path / "out" / "one_run.json").read_text()
     assert np.array_equal(array * (array != Level.T12), labels * (labels != Level.T12))
 
 
