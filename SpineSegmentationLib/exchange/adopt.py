@@ -43,6 +43,11 @@ class Adopted:
         """uint8 VerSe codes on the grid of the scan."""
         return paint(self.pieces, scan)
 
+    @property
+    def lasting(self) -> tuple[Finding, ...]:
+        """What was found when the masks were read, and is not seen by looking at them again."""
+        return tuple(one for one in self.findings if one.kind in ("duplicate", "overlap", "place"))
+
     def renamed(self, names: Mapping[Level, Level]) -> Adopted:
         """The same masks under other names, all at once; a person who names a vertebra is sure of it.
 
@@ -51,7 +56,9 @@ class Adopted:
         """
         centroids = Centroids(tuple(replace(p, level=names.get(p.level, p.level)) for p in self.centroids))
         pieces = {names.get(level, level): piece for level, piece in self.pieces.items()}
-        return Adopted(pieces, centroids, self.grid, tuple(check(pieces, centroids, self.grid)), self.notes)
+        lasting = [replace(one, text=f"by the names that were there, {one.text}") for one in self.lasting]
+        findings = (*lasting, *check(pieces, centroids, self.grid))
+        return Adopted(pieces, centroids, self.grid, findings, self.notes)
 
 
 def adopt(mask: ForeignMask, scan: sitk.Image) -> Adopted:

@@ -47,7 +47,7 @@ def redo(
         raise SpineError(f"no bone was found for {', '.join(empty)}; give its place in a --centroids file")
     pieces = dict(sorted({**kept, **made}.items(), key=lambda item: item[0].rank))
     centroids = Centroids((*adopted.centroids.only(kept), *points))
-    findings = tuple(check(pieces, centroids, adopted.grid))
+    findings = (*adopted.lasting, *check(pieces, centroids, adopted.grid))
     return replace(adopted, pieces=pieces, centroids=centroids, findings=findings)
 
 

@@ -81,6 +81,8 @@ def test_what_is_spoiled_is_found(column, labels, what):
 def test_a_mask_beside_the_bone_is_found(column, labels):
     result = adopted(column, np.roll(labels, 25, axis=1))
     assert "place" in [finding.kind for finding in result.findings]
+    found = result.renamed({Level.L4: Level.L6}).findings
+    assert [one.text[-20:] for one in found if one.kind == "place"] == ["left where right is?"]
 
 
 def test_a_vertebra_that_is_there_twice_is_joined_and_said(column, labels):
