@@ -42,6 +42,9 @@ def read_stack(stack: list[Frame], warnings: list[str]) -> tuple[sitk.Image, tup
     stack = _longest_part(_without_doubles(stack, warnings), warnings)
     if len(stack) < 2:
         raise SpineError(f"{folder} holds a single slice of series {series}; give the whole series")
+    bare = sum(not one.tags["intercept"] for one in stack)
+    if 0 < bare < len(stack):
+        warnings.append(f"{bare} of {len(stack)} slices state no rescale intercept; taken as 0")
     first, last = stack[0], stack[-1]
     along = np.array([one.along for one in stack])
     track = last.position - first.position

@@ -68,6 +68,11 @@ def test_missing_rescale_is_recognised(tmp_path):
     assert "1024 subtracted" in scan.warnings[0]
 
 
+def test_slices_without_the_rescale_of_the_others_are_said(tmp_path):
+    write_series(tmp_path, volume(12), each=[{}] * 11 + [{"RescaleIntercept": None}])
+    assert read_ct(tmp_path).warnings == ("1 of 12 slices state no rescale intercept; taken as 0",)
+
+
 def test_missing_slices_are_interpolated_and_reported(tmp_path):
     whole = volume(12)
     kept = [0, 1, 2, 4, 5, 6, 9, 10, 11]
