@@ -10,6 +10,9 @@ from ..grid import Grid
 from ..segmentation.mask import Piece
 from ..spine import Point
 
+BEYOND = 8.0
+"""mm by which a mask is thought to go on beyond the border of the scan."""
+
 
 def body_centre(voxels: np.ndarray, spacing: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """The index z,y,x of the centre of the vertebral body in a mask.
@@ -42,6 +45,12 @@ def centre_of(piece: Piece, level: Level, grid: Grid) -> Point:
     if level is Level.C1:
         middle = np.argwhere(voxels).mean(axis=0)
     else:
-        middle = body_centre(voxels, np.array(grid.spacing[::-1]), grid.to_lps[1, 2::-1])
+        spacing, corner = np.array(grid.spacing[::-1]), np.array(piece.corner[::-1])
+        # A body that the border of the scan cuts goes on behind it, or a process would be thicker.
+        beyond = np.ceil(BEYOND / spacing).astype(int)
+        lower, upper = beyond * (corner == 0), beyond * (corner + voxels.shape == grid.size[::-1])
+        longer = np.pad(voxels, np.stack([lower, upper], axis=1), mode="edge")
+        middle = body_centre(longer, spacing, grid.to_lps[1, 2::-1]) - lower
+        middle = np.clip(middle, 0, np.array(voxels.shape) - 1)
     x, y, z = (grid.to_lps @ [*(middle[::-1] + piece.corner), 1])[:3].tolist()
     return (x, y, z)

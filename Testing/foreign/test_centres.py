@@ -19,6 +19,12 @@ def test_in_the_neck_the_centre_lies_in_the_body_too(orientation):
         assert np.linalg.norm(np.subtract(found[level].position, phantom.centroids[level].position)) < 2
 
 
+def test_of_what_the_border_cuts_the_centre_lies_in_the_body():
+    phantom = make_phantom(PhantomSpec.random(0), (1.5, 1.5, 2.0))
+    found = centroids_of_mask(phantom.label_map[:, :, 3:])[Level.T1].position
+    assert np.linalg.norm(np.subtract(found, phantom.centroids[Level.T1].position)) < 2
+
+
 def test_networks_learn_from_centres_in_the_body():
     phantom = make_phantom(PhantomSpec.random(3), (1.5, 1.5, 1.5))
     centres = _body_centres(sitk.GetArrayFromImage(phantom.label_map))
