@@ -5,8 +5,9 @@
 DATA is a folder with ``ct/<case>/`` (see CONTRIBUTING). Every DIR holds what ``train labelling --system combined --fold
 K/N`` (one network, or several by ``--member``) and ``train context --system combined --fold K/N`` wrote, and the cards
 that say who was left out. Those people are detected and named with these networks alone, once with every kind of
-evidence and with some of it; where a fold has no context network, "all" is without it, too. Beside the share of right
-names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
+evidence and with some of it; where a fold has no context network, "all" is without it, too. One table leaves out, as
+the annotations do, bodies that are about half inside: those of which the border of the view cuts off a quarter or
+more. Beside the share of right names: whether the verdict on the numbering can be relied on. Written: ``results.json``,
 ``results.md``, ``reliability.svg`` and a picture of every view that is not wholly right.
 """
 
@@ -41,6 +42,7 @@ from SpineSegmentationLib.labelling.further import named_further
 from SpineSegmentationLib.networks.context import ContextNet
 from SpineSegmentationLib.networks.evidence import EvidenceNet
 from SpineSegmentationLib.numbering import Certainty
+from SpineSegmentationLib.phantom.dimensions import DIMENSIONS
 from SpineSegmentationLib.pipeline import Pipeline
 from SpineSegmentationLib.quantising import restored
 from SpineSegmentationLib.spine import Centroid, Centroids, SpineBox
@@ -74,6 +76,7 @@ WRONG = {
 }  # fmt: skip
 
 
+CUT = 0.25  # of a body outside, from which it is neither right nor wrong
 BINS = 5  # of the reliability diagram, with as many views each
 PARTS = 8  # of all names, by confidence
 
@@ -87,6 +90,13 @@ class Answer:
     evidence: str
     truth: Centroids
     found: Centroids
+    field: SpineBox
+
+    @property
+    def inside(self) -> "Answer | None":
+        """The same of the vertebrae whose bodies the view does not cut; None without any."""
+        kept = self.truth.only(point.level for point in self.truth if outside(point, self.field) < CUT)
+        return replace(self, truth=kept) if kept else None
 
     @property
     def id_rate(self) -> float:
@@ -103,6 +113,13 @@ class Answer:
     @property
     def certainty(self) -> Certainty:
         return self.found.numbering.certainty if self.found.numbering else Certainty.UNKNOWN
+
+
+def outside(point: Centroid, field: SpineBox) -> float:
+    """The share of a mean body round a centroid that a field (LPS mm) cuts off along one axis; 0 and less if none."""
+    size = DIMENSIONS[point.level]
+    room = np.minimum(np.subtract(point.position, field.lower), np.subtract(field.upper, point.position))
+    return float((0.5 - room / (size.width, size.depth, size.height)).max())
 
 
 def views_of(ct: sitk.Image, truth: Centroids, seed: int) -> Iterator[tuple[str, sitk.Image]]:
@@ -185,7 +202,7 @@ def answers(pipeline: Pipeline, data: Path, fold: Path, output: Path) -> Iterato
             for evidence, worth in kinds(fold).items():
                 labeller.worth = worth
                 found = named_further(label, box, label(box), field)[1] if box else Centroids()
-                answer = Answer(scan, view, evidence, truth, found)
+                answer = Answer(scan, view, evidence, truth, found, field)
                 if evidence == "all" and not answer.right:
                     (output / f"{scan} {view}.jpg").write_bytes(picture(image, answer))
                 yield answer
@@ -294,6 +311,10 @@ def main() -> None:
         "Whole scans, windows and narrow fields of view": (
             TABLE,
             [row(name, mine) for name, mine in by_evidence.items()],
+        ),
+        f"Without bodies of which {CUT:.0%} or more lie outside": (
+            TABLE,
+            [row(name, [one.inside for one in mine if one.inside]) for name, mine in by_evidence.items()],
         ),
         "All evidence, by view": (TABLE | {"evidence": ("view", "")}, [row(*view) for view in views.items()]),
         "Patches alone, at true centroids": (SINGLE, [single]),
