@@ -87,8 +87,11 @@ class Corrections:
         self.edit(self.logic.lock, levels, on)
 
     def onKeep(self, levels, on):
-        for level in levels:
-            self.edit(self.logic.keep, level, on)
+        text = _("Replace what was painted by what is computed? Undo does not bring it back: ")
+        if on or self.confirm(text + ", ".join(levels)):
+            for level in levels:
+                self.edit(self.logic.keep, level, on)
+        self.refresh()
 
     def onSelect(self, vertebra, move=True):
         """Makes a vertebra the chosen one, and jumps to it in all views."""
@@ -137,17 +140,14 @@ class Corrections:
         if wrong or twice:
             return
         names = self.selectedNames()
-        painted = ", ".join(name for name in names if name in self.logic.edited(self.result))
-        if names and (
-            not painted or self.confirm(_("Delete what you painted, too? Undo does not bring it back: ") + painted)
-        ):
+        if names:
             self.edit(self.logic.delete, names)
 
     def onSegmentAgain(self):
         """Gives up what was painted in the selected segments: the computed ones come back."""
         names = [name for name in self.selectedNames() if name in self.logic.edited(self.result)]
-        for name in names:
-            self.edit(self.logic.keep, name, False)
+        if names:
+            self.onKeep(names, False)
 
     def onRelabel(self):
         if self.table.selected is None:

@@ -105,10 +105,13 @@ class SpineLogic(SceneSession):
         self._edit(result, lambda state: state.added(_level(level), flipped(ras)))
 
     def delete(self, result: Result, level: str | Sequence[str]) -> None:
-        """One vertebra, or several at once; see :meth:`State.deleted`. Segments go, too, even painted ones."""
-        levels = [_level(name) for name in _names(level)]
-        state = self._record(result).state().deleted(*levels)
-        self._record(result).voxels(anew=False)  # before a painted segment is gone for nothing
+        """One vertebra, or several at once; see :meth:`State.deleted`. Painted segments go, too, until undo."""
+        levels, record = [_level(name) for name in _names(level)], self._record(result)
+        before = record.state()
+        state = before.deleted(*levels)
+        record.voxels(anew=False)  # before a painted segment is gone for nothing
+        for one in set(levels) & set(record.segments.edited):
+            record.painted[before.centroids[one].position] = record.segments.piece(one)
         for one in levels if result.segmentation else ():
             remove_segment(result.segmentation, one)
         self._start(result, state)

@@ -218,6 +218,8 @@ class SceneSession:
                 try:
                     with self._writes():
                         record.show(update, complete=True)
+                        if request.back is not None:
+                            record.repaint(update)
                 except SpineError as error:
                     self._fail(result, str(error))
                     return

@@ -89,6 +89,25 @@ def test_the_box_is_shown_and_hidden(steps):
     assert steps.result.box.GetDisplayVisibility()
 
 
+def test_a_computed_mask_takes_the_place_of_a_painted_one_when_a_person_agrees(steps):
+    kept, name = steps.logic.edited, steps.names(steps.result)[0]
+    steps.logic.keep(steps.result, name)
+    steps.panel.confirm = lambda text: name not in text
+    steps.panel.onKeep([name], False)
+    assert kept(steps.result) == [name]
+    steps.panel.confirm = lambda text: name in text
+    steps.panel.onKeep([name], False)
+    assert kept(steps.result) == []
+
+
+def test_segments_without_a_display_are_shown(steps):
+    node = steps.result.segmentation
+    node.RemoveAllDisplayNodeIDs()
+    steps.panel.onFill()
+    steps.panel.onShow3D(True)
+    assert node.GetDisplayNode().GetVisibility3D()
+
+
 def test_the_volume_is_deleted_while_it_is_segmented(steps):
     import slicer
 

@@ -250,6 +250,36 @@ def test_deleting_a_vertebra_deletes_its_painted_segment(logic, result):
         logic.settled(result)
 
 
+def test_undo_brings_back_what_was_painted(logic, result):
+    mine = brush(result, "L2")
+    logic.delete(result, "L2")
+    drag(result, "T12", (0, 1, 0))
+    logic.applyEdits(result)
+    logic.undo(result)
+    logic.undo(result)
+    assert logic.edited(result) == ["L2"] and logic._record(result).segments.piece(Level.L2).digest == mine.digest
+    logic.undo(result)
+    logic.keep(result, "L2", False)
+    logic.shift(result, 1)
+    logic.undo(result)
+    assert not logic.edited(result) and np.array_equal(labels(result), fresh(logic, result))
+
+
+def test_what_was_painted_stays_on_its_bone_when_names_are_found_anew(logic, result):
+    brush(result, "L2")
+    result.box.SetSize(*result.box.GetSize()[:2], 30.0)
+    logic.applyEdits(result)
+    # The bone that was L2 is the lowest of three now.
+    assert segment_names(result) == ["T11", "T12", "L1"] and logic.edited(result) == ["L1"]
+
+
+def test_another_segmentation_takes_over_from_all_copies(logic, result, volume):
+    logic.scene.AddNewNodeByClass("vtkMRMLSegmentationNode").Copy(result.segmentation)
+    other = logic.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    logic.process(volume, system="standin", segmentation=other)
+    assert result.segmentation is other
+
+
 def test_points_that_are_gone_cannot_be_mended(logic, result):
     result.scene.RemoveNode(result.centroids)
     with pytest.raises(SpineError, match="no points"):

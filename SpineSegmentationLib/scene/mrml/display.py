@@ -127,6 +127,7 @@ def slice_views(scene: slicer.vtkMRMLScene, group: int) -> Iterator:
 
 def show_surfaces(segmentation: slicer.vtkMRMLSegmentationNode, on: bool) -> None:
     """Makes the surfaces of the segments and shows them in 3D, or takes them away."""
+    segmentation.CreateDefaultDisplayNodes()
     if on:
         segmentation.CreateClosedSurfaceRepresentation()
     else:
@@ -145,6 +146,7 @@ def has_surfaces(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
 
 def show_fill(segmentation: slicer.vtkMRMLSegmentationNode, opacity: float, outline_only: bool) -> None:
     """How the segments look in slice views: filled so strongly (0..1), or outlines alone."""
+    segmentation.CreateDefaultDisplayNodes()
     display = segmentation.GetDisplayNode()
     with modifying(display):
         display.SetOpacity2DFill(opacity)

@@ -13,11 +13,12 @@ from ...anatomy import Bone
 from ...errors import SpineError
 from ...grid import Grid
 from ...measures.details import rows_of_details
+from ...segmentation.mask import Piece
 from ...session import messages
 from ...session.engine import Update
 from ...session.memory import Memory, of_memory, to_memory
 from ...session.state import History, State
-from ...spine import Centroid, Centroids, SpineBox
+from ...spine import Centroid, Centroids, Point, SpineBox
 from ...systems import DEFAULT
 from ...voxels import Voxels
 from .box import box_of, same_box, show_box
@@ -27,7 +28,7 @@ from .display import show_names, thin_box
 from .measures import renew_measures
 from .points import UNNAMED, centroids_of, named_by_neighbours, points_of, show_centroids
 from .result import Result
-from .segment import piece_of
+from .segment import piece_of, set_kept, write_voxels
 from .segmentation import grid_of, restore_segment, show_segments
 from .table import rows_of, show_table
 from .volume import voxels_of
@@ -56,6 +57,7 @@ class Record:
         system: that computed them.
         done: the last complete result; None after a scene was loaded.
         restore: ids of segments that are no longer kept and wait to be written.
+        painted: voxels of vertebrae that were deleted after a person had painted them, by their places.
         segments: as they are now.
     """
 
@@ -67,6 +69,7 @@ class Record:
         self.result, self.history, self.shown = result, History(state), state
         self.done: Update | None = None
         self.restore: set[str] = set()
+        self.painted: dict[Point, Piece] = {}
         self.segments = CurrentSegments(result)
 
     # Reading
@@ -195,6 +198,14 @@ class Record:
             if segment.id in self.restore and segment.level in update.pieces:
                 restore_segment(node, segment, update.pieces[segment.level], update.grid)
                 self.restore.discard(segment.id)
+
+    def repaint(self, update: Update) -> None:
+        """Vertebrae that an undo brought back have the voxels that a person had painted."""
+        places: dict[Bone, Point] = {point.level: point.position for point in update.state.centroids}
+        for shown in self.segments.shown:
+            if shown.level in places and (piece := self.painted.pop(places[shown.level], None)) is not None:
+                write_voxels(self.result.segmentation, shown.id, piece, update.grid)
+                set_kept(self.result.segmentation, shown.id, True)
 
     def show_box(self, box: SpineBox | None) -> None:
         """Makes the ROI that box; None removes it."""

@@ -88,13 +88,14 @@ class Result:
         Raises:
             SpineError: it is that of another volume.
         """
-        before, other = self.segmentation, segmentation.GetNodeReference(VOLUME)
+        other = segmentation.GetNodeReference(VOLUME)
         if other is not None and other is not self._volume:
             name = segmentation.GetName()
             raise SpineError(f"{name} is the result of {other.GetName()}; choose another segmentation, or none")
-        if before is not segmentation:
-            if before is not None:
-                before.RemoveNodeReferenceIDs(VOLUME)
+        while self.segmentation not in (None, segmentation):
+            # Copies that a person made refer to the volume, too.
+            self.segmentation.RemoveNodeReferenceIDs(VOLUME)
+        if self.segmentation is None:
             segmentation.SetNodeReferenceID(VOLUME, self.required_volume().GetID())
 
     def make(self, kind: str, name: str) -> slicer.vtkMRMLNode:

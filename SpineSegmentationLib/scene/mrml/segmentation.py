@@ -68,7 +68,11 @@ def show_segments(
         for fits in (
             lambda shown, level: shown.position == places.get(level),
             lambda shown, level: shown.digest == pieces[level].digest,
-            lambda shown, level: shown.kept and level in centroids and _holds(node, shown, grid, centroids[level]),
+            lambda shown, level: (
+                level in centroids
+                and (shown.kept or painted(node, shown, grid))
+                and _holds(node, shown, grid, centroids[level])
+            ),
             lambda shown, level: shown.level == level,
         ):
             for level in pieces:
