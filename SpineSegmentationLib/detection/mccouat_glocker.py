@@ -25,7 +25,11 @@ BORDER = (20, 16, 16)  # voxels discarded on every side of a patch's result
 LARGEST = (160, 128, 128)  # of a patch that is looked at: of the paper's patches seven voxels in eight are discarded
 MULTIPLE = 16
 LEAST = 3000.0  # mm^3: the smallest vertebra (equation 3)
-SHARE = 0.2  # least volume of a part of the column, relative to the largest part
+SEEN = 0.15  # least probability of a voxel of the column,
+ON_WAY = 0.1  # and of the mean round its way
+ROUND = 6.0  # mm: standard deviation of that mean across the way, half of it along
+REACH = 22.0  # mm from the way to the sides of a body
+GAP = 30.0  # mm: a vertebra that the network overlooks
 
 
 class McCouatGlockerDetector:
@@ -88,13 +92,42 @@ def by_patches(
 
 
 def column(probability: np.ndarray, spacing: float) -> np.ndarray:
-    """Which voxels (z, y, x) are of vertebral bodies: more likely than not, and in one of the largest islands.
+    """Which voxels (z, y, x) are of vertebral bodies: at least ``SEEN`` likely, and near the likeliest way down.
 
-    Nothing when the largest island is smaller than a vertebra. The paper keeps the largest one alone; a vertebra that
-    the network overlooks would cost the column's shorter half.
+    Where the way is lost for more than ``GAP`` the likelier part counts. Nothing where no body is more likely than not,
+    or all is smaller than a vertebra. The paper keeps the largest island above one half: our network is seldom so sure
+    of necks, and takes shoulders for vertebrae, which are larger.
     """
-    islands, count = ndimage.label(probability > 0.5, np.ones((3, 3, 3)))
-    volumes = np.bincount(islands.ravel(), minlength=count + 1)[1:] * spacing**3
-    if count == 0 or volumes.max() < LEAST:
+    way, likely = likeliest_way(probability, spacing)
+    gap = round(GAP / spacing)
+    rows, count = ndimage.label(ndimage.binary_closing(np.pad(likely >= ON_WAY, gap), np.ones(gap + 1, bool))[gap:-gap])
+    if count == 0:
         return np.zeros(probability.shape, bool)
-    return np.isin(islands, np.flatnonzero(volumes >= SHARE * volumes.max()) + 1)
+    longest = ndimage.sum_labels(likely, rows, np.arange(1, count + 1)).argmax() + 1
+    y, x = np.indices(probability.shape[1:])
+    away = np.hypot(y - way[:, 0, None, None], x - way[:, 1, None, None]) * spacing
+    found = (probability >= SEEN) & (away <= REACH) & (rows == longest)[:, None, None]
+    sure = found.sum() * spacing**3 >= LEAST and probability[found].max() > 0.5
+    return found if sure else np.zeros_like(found)
+
+
+def likeliest_way(probability: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """From slice to slice, at most 45 degrees aslant, where the mean probability round it is largest in all.
+
+    Returns:
+        The voxel (z, 2) y,x in every slice, and the mean probability (z,) round it.
+    """
+    heat = ndimage.gaussian_filter(
+        probability, (0.5 * ROUND / spacing, ROUND / spacing, ROUND / spacing), mode="constant"
+    )
+    best = heat.copy()
+    for row in range(1, len(heat)):
+        best[row] += ndimage.maximum_filter(best[row - 1], 3)
+    way = np.zeros((len(heat), 2), int)
+    first = np.zeros(2, int)
+    near = best[-1]
+    for row in range(len(heat) - 1, -1, -1):
+        way[row] = first + np.unravel_index(near.argmax(), near.shape)
+        first = np.maximum(way[row] - 1, 0)
+        near = best[row - 1][first[0] : way[row][0] + 2, first[1] : way[row][1] + 2]
+    return way, heat[np.arange(len(heat)), way[:, 0], way[:, 1]]

@@ -13,6 +13,7 @@ from SpineSegmentationLib.detection.mccouat_glocker import (
     PATCH,
     by_patches,
     column,
+    likeliest_way,
     patch_size,
 )
 from SpineSegmentationLib.spine import SpineBox
@@ -56,16 +57,27 @@ def test_patches_cover_the_image_in_few_parts(shape):
     assert np.all(np.array(size) <= (160, 128, 128))
 
 
-def test_only_the_largest_islands_are_the_column():
+def test_the_column_is_the_likeliest_way_not_the_largest_island():
     probability = np.zeros((60, 40, 40), np.float32)
-    probability[2:30, 10:20, 10:20] = 0.9  # 2800 voxels of 8 mm^3
-    probability[32:44, 10:20, 10:20] = 0.6  # 1200: a part of the column
-    probability[50:54, 30:34, 30:34] = 0.99  # 64: something else
-    probability[0:60, 0:2, 0:40] = 0.5
+    probability[2:30, 10:20, 10:20] = 0.9
+    probability[32:44, 10:20, 10:20] = 0.3  # a part of the column, less sure
+    probability[0:14, 2:38, 28:40] = 0.95  # a shoulder: more voxels, in few slices
+    probability[49:60, 14:16, 14:16] = 0.1  # too unlikely
     bodies = column(probability, 2.0)
+    assert bodies[2:30, 10:20, 10:20].all() and bodies[32:44, 10:20, 10:20].all()
     assert bodies.sum() == 2800 + 1200
-    assert not column(probability[48:], 2.0).any()  # 64 voxels of 8 mm^3 are no vertebra
+    assert not column(np.minimum(probability, 0.5), 2.0).any()  # nothing is more likely than not
+    assert not column(probability[28:30], 2.0).any()  # 200 voxels of 8 mm^3 are no vertebra
     assert not column(np.zeros((4, 4, 4)), 2.0).any()
+
+
+def test_the_way_leans_with_the_column():
+    probability = np.zeros((30, 40, 20), np.float32)
+    for row in range(30):
+        probability[row, row : row + 6, 8:13] = 0.8
+    way, likely = likeliest_way(probability, 2.0)
+    assert np.abs(way[3:-3] - [[row + 2.5, 10] for row in range(3, 27)]).max() <= 1.5
+    assert likely[3:-3].min() > 0.25
 
 
 def test_the_detector_finds_the_box_round_the_bodies(mccouat_glocker, coded_ct):
