@@ -25,11 +25,11 @@ BORDER = (20, 16, 16)  # voxels discarded on every side of a patch's result
 LARGEST = (160, 128, 128)  # of a patch that is looked at: of the paper's patches seven voxels in eight are discarded
 MULTIPLE = 16
 LEAST = 3000.0  # mm^3: the smallest vertebra (equation 3)
-SEEN = 0.15  # least probability of a voxel of the column,
-ON_WAY = 0.1  # and of the mean round its way
+SEEN = 0.1  # least probability of a voxel of the column,
+ON_WAY = 0.04  # and of the mean round its way
 ROUND = 6.0  # mm: standard deviation of that mean across the way, half of it along
 REACH = 22.0  # mm from the way to the sides of a body
-GAP = 30.0  # mm: a vertebra that the network overlooks
+GAP = 8.0  # mm: of what is overlooked; hips and skulls lie farther from the column
 
 
 class McCouatGlockerDetector:
