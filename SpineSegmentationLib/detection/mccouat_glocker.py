@@ -105,8 +105,9 @@ def column(probability: np.ndarray, spacing: float) -> np.ndarray:
         return np.zeros(probability.shape, bool)
     longest = ndimage.sum_labels(likely, rows, np.arange(1, count + 1)).argmax() + 1
     y, x = np.indices(probability.shape[1:])
-    away = np.hypot(y - way[:, 0, None, None], x - way[:, 1, None, None]) * spacing
-    found = (probability >= SEEN) & (away <= REACH) & (rows == longest)[:, None, None]
+    found = probability >= SEEN
+    for row, kept, middle in zip(found, rows == longest, way, strict=True):
+        row &= kept & (np.hypot(y - middle[0], x - middle[1]) * spacing <= REACH)
     sure = found.sum() * spacing**3 >= LEAST and probability[found].max() > 0.5
     return found if sure else np.zeros_like(found)
 
