@@ -15,7 +15,7 @@ from SpineSegmentationLib.exchange.adopt import adopt
 from SpineSegmentationLib.foreign.masks import read_mask
 from SpineSegmentationLib.grid import Grid
 from SpineSegmentationLib.io.ct import read_ct
-from SpineSegmentationLib.scene.archiving import INSTANCES, export_seg, images_of
+from SpineSegmentationLib.scene.archiving import INSTANCES, export_seg, images_of, lies_on
 from SpineSegmentationLib.scene.logic import SpineLogic
 from SpineSegmentationLib.scene.mrml.segment import LABEL_MAP, oriented
 from SpineSegmentationLib.scene.starting import start_from
@@ -69,6 +69,31 @@ def test_a_seg_of_a_scene_reads_back_voxel_for_voxel(made, series, tmp_path):
     assert {item.SegmentAlgorithmType for item in data.SegmentSequence} == {"SEMIAUTOMATIC"}
     referred = {one.ReferencedSOPInstanceUID for one in data.ReferencedSeriesSequence[0].ReferencedInstanceSequence}
     assert referred <= set(files)
+
+
+@pytest.mark.parametrize(("by", "lies"), [((2, 3, 1), True), ((0, 0, -4), False), ((-9, 0, 0), False)])
+def test_a_part_of_a_series_lies_on_it(series, by, lies):
+    scan, _ = series
+    whole = [scan.image[:, :, z : z + 1] for z in range(scan.image.GetSize()[2])]
+    part = scan.image[4:-4, 4:-4, 2:-2]
+    part.SetOrigin(scan.image.TransformIndexToPhysicalPoint(by))
+    assert lies_on(Grid.of(part), whole) == lies
+    assert lies_on(Grid.of(scan.image), whole)
+
+
+def test_a_volume_that_was_moved_for_good_is_not_written_on_its_images(made, series, tmp_path):
+    logic, result, _ = made
+    _, files = series
+    result.volume.SetAttribute(INSTANCES, " ".join(files))
+    moved = np.eye(4)
+    moved[:3, 3] = 12, -30, 55
+    transform = add_transform(result.scene, moved)
+    for node in (result.volume, *result.nodes):
+        node.SetAndObserveTransformNodeID(transform.GetID())
+        node.HardenTransform()
+    logic.applyEdits(result)
+    with pytest.raises(SpineError, match="series does not lie on its images"):
+        export_seg(logic, result, tmp_path / "series_seg.dcm", images_of(result, files.get))
 
 
 def test_what_is_missing_is_said_in_a_line(made, series):
