@@ -199,6 +199,8 @@ def _width(local: LocalMask, level: Level, y0: float, z0: float, depth: float, h
     slices = np.abs(local.z - z0) <= (height / 2 - 1.5 if cervical else height / 8)
     inside = (local.y >= y0 - depth / 4) & (local.y <= y0 + depth / 8)
     part = local.occupancy[slices][:, inside]
+    if not part.size:
+        return None
     rows = np.moveaxis(part if cervical else part.mean(0, keepdims=True), 2, 0)
     left, right = (_exit_of_each(rows, local.x, 0.0, way) for way in (1, -1))
     widths = np.percentile(np.where(np.isfinite(left - right), left - right, np.inf), 10, axis=0, method="lower")

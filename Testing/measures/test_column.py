@@ -131,6 +131,19 @@ def test_a_cut_process_leaves_the_body_measurable():
     assert not found.complete and found.heights.middle.value == pytest.approx(HEIGHT, abs=1)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("level", [Level.C5, Level.T5])
+@pytest.mark.parametrize("aside", [0.3, 0.5, 0.7])
+def test_a_mask_three_millimetres_thin_stops_no_measuring(level, aside):
+    image = grid((1.0, 1.0, 1.0), (50, 40, 30))
+    flat = np.zeros((30, 40, 50), np.uint8)
+    flat[13:16, 10:30, 10:40] = level
+    middle = image.TransformContinuousIndexToPhysicalPoint((24.5, 19.5, 14 + aside))
+    mask = filled(image, flat)
+    (found,) = measure(mask, mask, Centroids((Centroid(level, middle),))).vertebrae
+    assert found.volume == 3 * 20 * 30 and (found.body is None) == bool(found.why)
+
+
 def test_what_is_not_defined_is_missing_with_a_reason():
     image = grid((1.0, 1.0, 1.0), (60, 60, 60))
     mask, ct = block(image)
