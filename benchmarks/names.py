@@ -314,7 +314,7 @@ def main() -> None:
         ),
         f"Without bodies of which {CUT:.0%} or more lie outside": (
             TABLE,
-            [row(name, [one.inside for one in mine if one.inside]) for name, mine in by_evidence.items()],
+            [row(name, [inside for one in mine if (inside := one.inside)]) for name, mine in by_evidence.items()],
         ),
         "All evidence, by view": (TABLE | {"evidence": ("view", "")}, [row(*view) for view in views.items()]),
         "Patches alone, at true centroids": (SINGLE, [single]),

@@ -118,9 +118,8 @@ def likeliest_way(probability: np.ndarray, spacing: float) -> tuple[np.ndarray, 
     Returns:
         The voxel (z, 2) y,x in every slice, and the mean probability (z,) round it.
     """
-    heat = ndimage.gaussian_filter(
-        probability, (0.5 * ROUND / spacing, ROUND / spacing, ROUND / spacing), mode="constant"
-    )
+    width = ROUND / spacing
+    heat = ndimage.gaussian_filter(probability, (width / 2, width, width), mode="constant")
     best = heat.copy()
     for row in range(1, len(heat)):
         best[row] += ndimage.maximum_filter(best[row - 1], 3)
